@@ -1,0 +1,13 @@
+// Everything.
+#ifndef FLUVIAL_FLUVIAL_H
+#define FLUVIAL_FLUVIAL_H
+
+#include "fluvial/config.h"
+#include "fluvial/env.h"
+#include "fluvial/objective.h"
+#include "fluvial/reward.h"
+#include "fluvial/run.h"
+#include "fluvial/status.h"
+#include "fluvial/trainer.h"
+
+#endif

@@ -1,0 +1,54 @@
+// Objectives: pure functions from log-probabilities to a loss and cotangents.
+//
+// An objective sees a ragged batch of trajectories and nothing else: no network, environment or tape.
+// Trajectory i has positions offset[i] .. offset[i+1]-1, one per state s_0 .. s_n. Position p holds
+//   log_pf[p]   log P_F of the action taken at that state (the last is the exit; 0 if there is none)
+//   log_pb[p]   log P_B of the step from that state back to the one before (0 at the first position)
+// so sum log_pf and sum log_pb over the positions are log P_F(tau) and log P_B(tau | x).
+#ifndef FLUVIAL_OBJECTIVE_H
+#define FLUVIAL_OBJECTIVE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "fluvial/config.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct flv_trajectories {
+  int n;                    // trajectories
+  const int32_t *offset;    // [n+1]
+  const double *log_pf;     // [offset[n]]
+  const double *log_pb;     // [offset[n]]
+  const double *log_f;      // [offset[n]] log F(s), learned, unused at the last position; NULL if not needed
+  const double *log_pf_exit; // [offset[n]] log P_F(exit | s); NULL if not needed
+  const double *log_r_state; // [offset[n]] log R(s) of every state; NULL if not needed
+  const double *log_r;      // [n] log R(x)
+  const double *log_pi;     // [n] log-probability under the behaviour policy that made the trajectory
+  double log_z;             // learned log Z
+  double *scratch;          // [6 n + 2 offset[n]] doubles to work in
+} flv_trajectories;
+
+// d loss / d each input, accumulated by the objective into zeroed arrays.
+typedef struct flv_cotangents {
+  double *log_pf, *log_pb;          // [offset[n]]
+  double *log_f, *log_pf_exit;      // [offset[n]] or NULL, as above
+  double log_z;
+  double ess;                       // effective sample size of the weights it used, n if it used none
+} flv_cotangents;
+
+// What it needs beyond log_pf, log_pb, log_r, log_pi (bits of flv_objective.needs).
+enum { FLV_NEEDS_LOG_F = 1, FLV_NEEDS_EXIT = 2, FLV_NEEDS_STATE_REWARD = 4 };
+
+// What an objective's registry entry (flv_component.impl) points to. Returns the loss; cannot fail.
+typedef struct flv_objective {
+  unsigned needs;
+  double (*loss)(const void *cfg, const flv_trajectories *t, flv_cotangents *d);
+} flv_objective;
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,19 @@
+// Log-space arithmetic in double. -INFINITY is an ordinary value here: log 0.
+#ifndef FLUVIAL_BASE_LOGMATH_H
+#define FLUVIAL_BASE_LOGMATH_H
+
+#include <stdint.h>
+
+// log sum_i exp x_i; -INFINITY when n is 0 or all are -INFINITY.
+double flv_logsumexp(int n, const double *x);
+
+// log_p[i] = x_i - logsumexp over the legal i; -INFINITY where mask[i] is 0.
+void flv_log_softmax(int n, const float *x, const uint8_t *mask, double *log_p);
+
+// log(exp a + exp b)
+double flv_logaddexp(double a, double b);
+
+// p[i] = softmax of x
+void flv_softmax(int n, const double *x, double *p);
+
+#endif

@@ -1,0 +1,40 @@
+#include "base/memory.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+
+enum { ALIGN = 64 };
+
+static size_t padded(size_t bytes) { return (bytes + ALIGN - 1) / ALIGN * ALIGN; }
+
+// calloc leaves large blocks as untouched zero pages, but aligns to 16 only; flv_alloc therefore takes 64
+// bytes more, aligns upwards, and keeps calloc's pointer just below the block for flv_free.
+void *flv_alloc(size_t bytes) {
+  if (bytes > SIZE_MAX - 2 * ALIGN) return NULL;
+  unsigned char *raw = calloc(1, bytes + ALIGN + sizeof(void *));
+  if (!raw) return NULL;
+  const uintptr_t first = (uintptr_t)(raw + sizeof(void *));
+  unsigned char *block = raw + ((first + ALIGN - 1) / ALIGN * ALIGN - (uintptr_t)raw);
+  ((void **)block)[-1] = raw;
+  return block;
+}
+
+void flv_free(void *block) {
+  if (block) free(((void **)block)[-1]);
+}
+
+void *flv_bind(int n, const flv_slot *slots) {
+  size_t total = 0;
+  for (int i = 0; i < n; i++) {
+    if (slots[i].bytes > SIZE_MAX / 4 - total) return NULL;
+    total += padded(slots[i].bytes);
+  }
+  unsigned char *block = flv_alloc(total);
+  if (!block) return NULL;
+  size_t at = 0;
+  for (int i = 0; i < n; i++) {
+    *slots[i].array = block + at;
+    at += padded(slots[i].bytes);
+  }
+  return block;
+}

@@ -1,0 +1,30 @@
+// Addressed random numbers: Philox4x32-10 (Random123) keyed by (seed, purpose), at the counter
+// (iteration, item, step). Nothing is consumed, so whoever asks, in whatever order, on however many threads,
+// the same address gives the same bits.
+#ifndef FLUVIAL_BASE_RNG_H
+#define FLUVIAL_BASE_RNG_H
+
+#include <stdint.h>
+
+// What a draw is for; one stream each. Append only: the numbers are part of what a seed means.
+typedef enum flv_purpose {
+  FLV_RNG_INIT = 1,   // initial weights: item = tensor, step = entry / 2
+  FLV_RNG_ACTION = 2, // forward actions: item = trajectory, step = step
+  FLV_RNG_REPLAY = 3, // which trajectories come out of the buffer
+  FLV_RNG_SAMPLE = 4, // flv_trainer_sample: iteration = stream
+  FLV_RNG_TEST = 5
+} flv_purpose;
+
+typedef struct flv_rng { // one address; pass by value
+  uint64_t seed;
+  uint32_t purpose;
+  uint64_t iteration;
+} flv_rng;
+
+// Two independent uniform doubles in [0, 1), 53 bits each.
+void flv_rng_uniform2(flv_rng rng, uint32_t item, uint32_t step, double u[2]);
+double flv_rng_uniform(flv_rng rng, uint32_t item, uint32_t step);
+// Two independent standard normals (Box-Muller).
+void flv_rng_normal2(flv_rng rng, uint32_t item, uint32_t step, double z[2]);
+
+#endif

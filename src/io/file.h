@@ -1,0 +1,22 @@
+// Files that are never half written.
+#ifndef FLUVIAL_IO_FILE_H
+#define FLUVIAL_IO_FILE_H
+
+#include <stddef.h>
+#include <stdio.h>
+
+#include "fluvial/status.h"
+
+// A file being written beside its final name. Commit flushes, syncs, renames and syncs the directory;
+// abandon removes it. After either, f is NULL.
+typedef struct flv_atomic {
+  FILE *f;
+  char path[1024], temporary[1040];
+} flv_atomic;
+flv_status flv_atomic_open(flv_atomic *file, const char *path, flv_error *err);
+flv_status flv_atomic_commit(flv_atomic *file, flv_error *err);
+void flv_atomic_abandon(flv_atomic *file); // accepts one that was committed
+
+// Whole file into memory, with a zero byte after it (*data freed by the caller).
+flv_status flv_file_read(const char *path, char **data, size_t *size, flv_error *err);
+#endif

@@ -9,6 +9,7 @@
 #include "fluvial/env.h"
 #include "fluvial/reward.h"
 #include "fluvial/status.h"
+#include "fluvial/tensor.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -19,7 +20,7 @@ typedef struct flv_trainer flv_trainer;
 // Numbers of one iteration.
 typedef struct flv_stats {
   int64_t iteration;    // of the update just made, from 1
-  int64_t trajectories; // seen so far, replayed ones included
+  int64_t trajectories; // sampled so far (replayed ones count once)
   double loss;
   double log_z;         // learned
   double ess;           // effective sample size of the importance weights, the batch size if none are used
@@ -38,7 +39,8 @@ typedef struct flv_evaluation {
   double jsd, tv;      // of the terminating distribution and R/Z; nats, [0, 1]
   double kl_pq, kl_qp; // D(target || sampler), D(sampler || target)
   double l1;           // mean |P - Q| over objects, what other libraries call l1_dist
-  int modes, modes_found;
+  int modes;           // of the target, 0 if it names none
+  double modes_found;  // paper 3.5: overlap of the top states of both, in modes
   int64_t n;           // objects (exact) or samples
 } flv_evaluation;
 
@@ -63,7 +65,8 @@ flv_status flv_trainer_evaluate(flv_trainer *trainer, int64_t samples, flv_evalu
 const flv_env *flv_trainer_env(const flv_trainer *trainer);
 const flv_reward *flv_trainer_reward(const flv_trainer *trainer);
 const flv_config *flv_trainer_config(const flv_trainer *trainer);
-int64_t flv_trainer_iteration(const flv_trainer *trainer);
+int64_t flv_trainer_iteration(const flv_trainer *trainer);    // updates made
+int64_t flv_trainer_trajectories(const flv_trainer *trainer); // sampled so far
 
 // Samples n objects from P_F itself (no exploration) into states [n*state_size]; stream tells independent
 // draws apart. log_r (or NULL) receives their log-rewards.
@@ -78,14 +81,6 @@ flv_status flv_trainer_distribution(flv_trainer *trainer, double *p, double *tar
 
 // Everything that has to be saved for a run to continue bit for bit: parameters, optimiser, schedules,
 // replay, counters. The data pointers are the trainer's own.
-typedef enum flv_dtype { FLV_F32, FLV_F64, FLV_I32, FLV_I64, FLV_U8 } flv_dtype;
-typedef struct flv_tensor {
-  char name[96];
-  flv_dtype dtype;
-  int n_dims;
-  int64_t dim[4];
-  void *data;
-} flv_tensor;
 // Writes up to `max` tensors and returns how many there are.
 int flv_trainer_tensors(flv_trainer *trainer, flv_tensor *list, int max);
 

@@ -5,7 +5,7 @@
 #define FLUVIAL_IO_SAFETENSORS_H
 
 #include "fluvial/status.h"
-#include "fluvial/trainer.h"
+#include "fluvial/tensor.h"
 
 typedef struct flv_meta {
   const char *key, *value;

@@ -6,7 +6,6 @@
 #include <stdint.h>
 
 #include "fluvial/config.h"
-#include "fluvial/trainer.h"
 #include "nn/net.h"
 
 // Learning-rate groups: which of the four rates a tensor takes. Groups beyond the net's (log Z) are extra.

@@ -73,9 +73,11 @@ typedef struct flv_component {
   const void *impl; // what the section's room makes of it
 } flv_component;
 
-// A section is one YAML key with a choice of components. The section "" holds the top-level keys.
+// A section is one YAML key with a choice of components. The section "" holds the top-level keys, of its one
+// component. No parameter may be called "name".
 typedef struct flv_section {
-  const char *name, *help;
+  const char *name;
+  const char *help; // begins with what it is, for messages: "environment: what is built, step by step"
   const flv_component *const *list; // NULL-terminated; list[0] is the default
 } flv_section;
 
@@ -97,10 +99,12 @@ flv_status flv_config_set(flv_config *cfg, const char *key, const char *value, f
 // Writes every value as YAML; flv_config_load reads it back to the same values, bit for bit.
 flv_status flv_config_write(const flv_config *cfg, FILE *out, flv_error *err);
 
-// One value as text, as flv_config_write would write it ("64", "[8, 8]", "local").
+// One value as text, as flv_config_write would write it ("64", "[8, 8]", "local"), but texts as they are,
+// without quotes. 512 bytes are always enough.
 flv_status flv_config_get(const flv_config *cfg, const char *key, char *text, size_t size, flv_error *err);
 
-// The selected component of a section and its values (a pointer to its struct). NULL if no such section.
+// The selected component of a section and its values (a pointer to its struct, valid until the configuration
+// is loaded into, or another component selected). NULL if no such section.
 const flv_component *flv_config_component(const flv_config *cfg, const char *section);
 const void *flv_config_values(const flv_config *cfg, const char *section);
 

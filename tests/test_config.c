@@ -1,0 +1,585 @@
+// Configuration: every kind of value, its bounds and messages, and YAML there and back, bit for
+// bit.
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <locale.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/config_values.h"
+#include "io/yaml.h"
+
+// ---- a small table ----
+
+#define TOP_KEYS(X)                                                                                \
+  X(LONG, seed, "0", 0, 9223372036854775807.0, "", "random seed")                                  \
+  X(LONG, iterations, "1e6", 1, 1e15, "", "updates")                                               \
+  X(TEXT, title, "", 0, 0, "", "for people")
+typedef struct top_cfg {
+  TOP_KEYS(FLV_FIELD)
+} top_cfg;
+#define FLV_STRUCT top_cfg
+static const flv_param top_params[] = {TOP_KEYS(FLV_PARAM)};
+#undef FLV_STRUCT
+
+#define GRID_KEYS(X)                                                                               \
+  X(INT, side, "8", 2, 65535, "", "cells along each axis")                                         \
+  X(INTS, sides, "[8, 8]", 2, 65535, "", "cells along every axis")                                 \
+  X(BOOL, wrap, "no", 0, 0, "", "whether the edges meet")                                          \
+  X(CHOICE, corner, "low", 0, 0, "low|middle|high", "where it starts")                             \
+  X(REAL, r0, "1e-3", 0, 1e6, "", "floor")                                                         \
+  X(REAL, limit, "inf", 0, HUGE_VAL, "", "no more than this")                                      \
+  X(REALS, weights, "[0.5, 0.75]", -1e300, 1e300, "", "weights")                                   \
+  X(TEXT, path, "", 0, 0, "", "a file")
+typedef struct grid_cfg {
+  GRID_KEYS(FLV_FIELD)
+} grid_cfg;
+#define FLV_STRUCT grid_cfg
+static const flv_param grid_params[] = {GRID_KEYS(FLV_PARAM)};
+#undef FLV_STRUCT
+
+#define BITS_KEYS(X) X(INT, length, "16", 1, 64, "", "bits")
+typedef struct bits_cfg {
+  BITS_KEYS(FLV_FIELD)
+} bits_cfg;
+#define FLV_STRUCT bits_cfg
+static const flv_param bits_params[] = {BITS_KEYS(FLV_PARAM)};
+#undef FLV_STRUCT
+
+#define COUNT(array) (int)(sizeof(array) / sizeof *(array))
+static const flv_component top = {"top", "", top_params, COUNT(top_params), sizeof(top_cfg), NULL};
+static const flv_component grid = {"hypergrid",      "",  grid_params, COUNT(grid_params),
+                                   sizeof(grid_cfg), NULL};
+static const flv_component bits = {"bits",           "",  bits_params, COUNT(bits_params),
+                                   sizeof(bits_cfg), NULL};
+static const flv_component tb = {"tb", "", NULL, 0, 1, NULL}, db = {"db", "", NULL, 0, 1, NULL};
+static const flv_component *const tops[] = {&top, NULL}, *const envs[] = {&grid, &bits, NULL};
+static const flv_component *const objectives[] = {&tb, &db, NULL};
+static const flv_section sections[] = {{"", "run", tops},
+                                       {"env", "environment: what is built", envs},
+                                       {"objective", "objective", objectives},
+                                       {NULL, NULL, NULL}};
+
+static flv_config *make(void) {
+  flv_error err = {0};
+  flv_config *cfg = flv_config_create(sections, &err);
+  assert_non_null(cfg);
+  return cfg;
+}
+
+static void assert_set(flv_config *cfg, const char *key, const char *value, const char *text) {
+  flv_error err = {0};
+  char back[FLV_VALUE_TEXT];
+  if (flv_config_set(cfg, key, value, &err) != FLV_OK) fail_msg("%s", err.text);
+  assert_int_equal(flv_config_get(cfg, key, back, sizeof back, &err), FLV_OK);
+  assert_string_equal(back, text);
+}
+
+static void assert_same(const flv_config *a, const flv_config *b) {
+  for (const flv_section *s = sections; s->name; s++) {
+    const flv_component *component = flv_config_component(a, s->name);
+    assert_ptr_equal(component, flv_config_component(b, s->name));
+    const void *x = flv_config_values(a, s->name), *y = flv_config_values(b, s->name);
+    assert_memory_equal(x, y, component->size);
+  }
+}
+
+// The failed call says exactly this and changes nothing.
+static void assert_refused(flv_config *cfg, const char *key, const char *value,
+                           const char *message) {
+  flv_error err = {0};
+  flv_config *before = flv_config_clone(cfg, &err);
+  assert_non_null(before);
+  assert_int_equal(flv_config_set(cfg, key, value, &err), FLV_EINVAL);
+  assert_string_equal(err.text, message);
+  assert_int_equal(err.status, FLV_EINVAL);
+  assert_same(cfg, before);
+  flv_config_free(before);
+  assert_int_equal(flv_config_set(cfg, key, value, NULL), FLV_EINVAL);
+}
+
+// ---- values ----
+
+static void defaults_are_the_table(void **state) {
+  (void)state;
+  flv_config *cfg = make();
+  const top_cfg *t = flv_config_values(cfg, "");
+  const grid_cfg *g = flv_config_values(cfg, "env");
+  assert_true(t->seed == 0 && t->iterations == 1000000 && t->title[0] == '\0');
+  assert_true(g->side == 8 && g->sides.n == 2 && g->sides.v[1] == 8 && !g->wrap && g->corner == 0);
+  assert_true(g->r0 == 1e-3 && isinf(g->limit) && g->weights.n == 2 && g->weights.v[1] == 0.75);
+  assert_string_equal(flv_config_component(cfg, "objective")->name, "tb");
+  assert_null(flv_config_component(cfg, "nothing"));
+  assert_null(flv_config_values(cfg, "nothing"));
+  flv_config_free(cfg);
+  flv_config_free(NULL);
+}
+
+static void every_kind_is_set_and_shown(void **state) {
+  (void)state;
+  flv_config *cfg = make();
+  static const char *const rows[][3] = {
+      {"seed", "9223372036854775807", "9223372036854775807"},
+      {"seed", "1e3", "1000"},
+      {"seed", " 7 ", "7"},
+      {"iterations", "2.5e6", "2500000"},
+      {"env.side", "64", "64"},
+      {"env.side", "+8.0", "8"},
+      {"env.sides", "[16, 2,65535]", "[16, 2, 65535]"},
+      {"env.sides", "4,5", "[4, 5]"},
+      {"env.sides", " 1e2 ", "[100]"},
+      {"env.sides", "[ ]", "[]"},
+      {"env.sides", "2,2,2,2,2,2,2,2,2,2,2,2,2,2,2,2",
+       "[2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2]"},
+      {"env.weights", "[3e-4, -1, .5]", "[3e-4, -1, 0.5]"},
+      {"env.wrap", "Yes", "true"},
+      {"env.wrap", "off", "false"},
+      {"env.wrap", "TRUE", "true"},
+      {"env.wrap", "no", "false"},
+      {"env.wrap", "on", "true"},
+      {"env.corner", "high", "high"},
+      {"env.r0", "0.10", "0.1"},
+      {"env.r0", "4.9e-324", "5e-324"},
+      {"env.limit", ".inf", "inf"},
+      {"env.limit", "1e308", "1e308"},
+      {"env.path", "a \"b\" \\ c: #é", "a \"b\" \\ c: #é"},
+      {"objective", "db", "db"},
+      {"objective.name", "tb", "tb"},
+  };
+  for (int i = 0; i < COUNT(rows); i++) assert_set(cfg, rows[i][0], rows[i][1], rows[i][2]);
+  flv_config_free(cfg);
+}
+
+static void reals_are_shortest(void **state) {
+  (void)state;
+  static const struct {
+    double value;
+    const char *text;
+  } rows[] = {{0.0, "0"},
+              {-0.0, "-0"},
+              {1.0, "1"},
+              {10.0, "10"},
+              {100.0, "100"},
+              {1000.0, "1e3"},
+              {1234567.0, "1234567"},
+              {0.1, "0.1"},
+              {0.01, "0.01"},
+              {-0.001, "-1e-3"},
+              {3e-4, "3e-4"},
+              {12.5, "12.5"},
+              {0.00125, "0.00125"},
+              {1e-300, "1e-300"},
+              {0.1 + 0.2, "0.30000000000000004"},
+              {1.0 / 3.0, "0.3333333333333333"},
+              {1.7976931348623157e308, "1.7976931348623157e308"},
+              {2.2250738585072014e-308, "2.2250738585072014e-308"},
+              {5e-324, "5e-324"},
+              {HUGE_VAL, "inf"},
+              {-HUGE_VAL, "-inf"}};
+  for (int i = 0; i < COUNT(rows); i++) {
+    char text[FLV_REAL_TEXT];
+    flv_real_format(rows[i].value, text);
+    assert_string_equal(text, rows[i].text);
+  }
+}
+
+// Doubles of all magnitudes: random bits, by a linear congruence.
+static void reals_read_back_to_the_same_bits(void **state) {
+  (void)state;
+  uint64_t bits64 = 12345;
+  for (int i = 0; i < 20000; i++) {
+    bits64 = bits64 * 6364136223846793005u + 1442695040888963407u;
+    const uint64_t mixed = bits64 ^ bits64 >> 29;
+    double value;
+    memcpy(&value, &mixed, sizeof value);
+    if (!isfinite(value)) continue;
+    char text[FLV_REAL_TEXT];
+    flv_real_format(value, text);
+    assert_true(strlen(text) < FLV_REAL_TEXT - 1);
+    const double back = strtod(text, NULL);
+    assert_memory_equal(&back, &value, sizeof value);
+  }
+}
+
+static void numbers_ignore_the_locale(void **state) {
+  (void)state;
+  static const char *const commas[] = {"de_DE.UTF-8", "fr_FR.UTF-8", "de_DE", "fr_FR"};
+  int i = 0;
+  while (i < COUNT(commas) && !setlocale(LC_ALL, commas[i])) i++;
+  if (i == COUNT(commas)) skip(); // no locale with a decimal comma is installed
+  flv_config *cfg = make();
+  assert_set(cfg, "env.r0", "0.25", "0.25");
+  flv_config_free(cfg);
+  setlocale(LC_ALL, "C");
+}
+
+static void wrong_values_are_refused(void **state) {
+  (void)state;
+  flv_config *cfg = make();
+  static const char *const rows[][3] = {
+      {"env.side", "100000", "env.side: 100000 is out of range [2, 65535]"},
+      {"env.side", "1", "env.side: 1 is out of range [2, 65535]"},
+      {"env.side", "1e99", "env.side: 1e99 is out of range [2, 65535]"},
+      {"env.side", "99999999999999999999",
+       "env.side: 99999999999999999999 is out of range [2, 65535]"},
+      {"env.side", "8.5", "env.side: expected a whole number, got '8.5'"},
+      {"env.side", "8x", "env.side: expected a whole number, got '8x'"},
+      {"env.side", "0x10", "env.side: expected a whole number, got '0x10'"},
+      {"env.side", "", "env.side: expected a whole number, got ''"},
+      {"env.side", "nan", "env.side: expected a whole number, got 'nan'"},
+      {"seed", "-1", "seed: -1 is out of range [0, 9223372036854775808]"},
+      {"seed", "9223372036854775808",
+       "seed: 9223372036854775808 is out of range [0, 9223372036854775808]"},
+      {"seed", "1e18", "seed: expected all digits of a whole number, got '1e18'"},
+      {"env.r0", "-0.5", "env.r0: -0.5 is out of range [0, 1e6]"},
+      {"env.r0", "inf", "env.r0: inf is out of range [0, 1e6]"},
+      {"env.r0", "nan", "env.r0: expected a number, got 'nan'"},
+      {"env.r0", "1e400", "env.r0: 1e400 does not fit a double"},
+      {"env.r0", "1e-400", "env.r0: 1e-400 does not fit a double"},
+      {"env.r0", "1,5", "env.r0: expected a number, got '1,5'"},
+      {"env.wrap", "maybe", "env.wrap: expected true or false, got 'maybe'"},
+      {"env.corner", "midle",
+       "env.corner: 'midle' is not one of low|middle|high; did you mean 'middle'?"},
+      {"env.corner", "west", "env.corner: 'west' is not one of low|middle|high"},
+      {"env.corner", "low|middle",
+       "env.corner: 'low|middle' is not one of low|middle|high; did you mean "
+       "'middle'?"},
+      {"env.sides", "[8, 1]", "env.sides: 1 is out of range [2, 65535]"},
+      {"env.sides", "[8, 8", "env.sides: expected a list of whole numbers, got '[8, 8'"},
+      {"env.sides", "[8,]", "env.sides: expected a whole number, got ''"},
+      {"env.sides", "", "env.sides: expected a whole number, got ''"},
+      {"env.sides", "2,2,2,2,2,2,2,2,2,2,2,2,2,2,2,2,2", "env.sides: at most 16 entries"},
+      {"env.weights", "[0.5, x]", "env.weights: expected a number, got 'x'"},
+      {"env.path", "a\nb", "env.path: expected printable UTF-8 text, got 'a?b'"},
+      {"env.path", "\xff", "env.path: expected printable UTF-8 text, got '\xff'"},
+      {"env.path", "\xc0\x80", "env.path: expected printable UTF-8 text, got '\xc0\x80'"},
+      {"env.path", "\xe2\x80\xa8", "env.path: expected printable UTF-8 text, got '\xe2\x80\xa8'"},
+  };
+  for (int i = 0; i < COUNT(rows); i++) assert_refused(cfg, rows[i][0], rows[i][1], rows[i][2]);
+  char text[FLV_TEXT_MAX + 1];
+  memset(text, 'x', FLV_TEXT_MAX);
+  text[FLV_TEXT_MAX] = '\0';
+  assert_refused(cfg, "env.path", text, "env.path: a text of 256 bytes is too long (at most 255)");
+  text[FLV_TEXT_MAX - 1] = '\0';
+  assert_set(cfg, "env.path", text, text);
+  flv_config_free(cfg);
+}
+
+static void wrong_keys_are_refused(void **state) {
+  (void)state;
+  flv_config *cfg = make();
+  static const char *const rows[][3] = {
+      {"env.sdie", "8", "unknown key 'env.sdie'; did you mean 'env.side'?"},
+      {"env.nmae", "bits", "unknown key 'env.nmae'; did you mean 'env.name'?"},
+      {"enb.side", "8", "unknown key 'enb.side'; did you mean 'env.side'?"},
+      {"evn", "bits", "unknown key 'evn'; did you mean 'env'?"},
+      {"side", "8", "unknown key 'side'; did you mean 'env.side'?"},
+      {"sede", "8", "unknown key 'sede'; did you mean 'seed'?"},
+      {"env.length", "8", "unknown key 'env.length'; it belongs to 'bits', not to 'hypergrid'"},
+      {"env.qqq", "8", "unknown key 'env.qqq'"},
+      {"qqqq", "8", "unknown key 'qqqq'"},
+      {".seed", "8", "unknown key '.seed'; did you mean 'seed'?"},
+      {"", "8", "unknown key ''"},
+      {".", "8", "unknown key '.'"},
+      {"env", "hypergird",
+       "env: no environment 'hypergird'; did you mean 'hypergrid'? (one of: hypergrid, bits)"},
+      {"env.name", "x", "env: no environment 'x' (one of: hypergrid, bits)"},
+      {"objective", "TB", "objective: no objective 'TB' (one of: tb, db)"},
+  };
+  for (int i = 0; i < COUNT(rows); i++) assert_refused(cfg, rows[i][0], rows[i][1], rows[i][2]);
+  char text[4];
+  flv_error err = {0};
+  assert_int_equal(flv_config_get(cfg, "env.sides", text, sizeof text, &err), FLV_EINVAL);
+  assert_string_equal(err.text, "env.sides: its text needs 7 bytes, not 4");
+  assert_int_equal(flv_config_get(cfg, "env.sdie", text, sizeof text, &err), FLV_EINVAL);
+  assert_string_equal(err.text, "unknown key 'env.sdie'; did you mean 'env.side'?");
+  flv_config_free(cfg);
+}
+
+static void selecting_a_component_brings_its_defaults(void **state) {
+  (void)state;
+  flv_config *cfg = make();
+  assert_set(cfg, "env.side", "64", "64");
+  assert_set(cfg, "env", "hypergrid", "hypergrid"); // selected already: values stay
+  assert_set(cfg, "env.side", "64", "64");
+  assert_set(cfg, "env", "bits", "bits");
+  assert_int_equal(((const bits_cfg *)flv_config_values(cfg, "env"))->length, 16);
+  assert_set(cfg, "env.name", "hypergrid", "hypergrid");
+  assert_int_equal(((const grid_cfg *)flv_config_values(cfg, "env"))->side, 8);
+  flv_config_free(cfg);
+}
+
+static void names_have_neighbours(void **state) {
+  (void)state;
+  static const char *const names[] = {"hypergrid", "bits", "tb", "modified_db"};
+  assert_int_equal(flv_nearest_name("hypergird", 4, names), 0);
+  assert_int_equal(flv_nearest_name("bit", 4, names), 1);
+  assert_int_equal(flv_nearest_name("tbb", 4, names), 2);
+  assert_int_equal(flv_nearest_name("modifed-db", 4, names), 3);
+  assert_int_equal(flv_nearest_name("zzzz", 4, names), -1);
+  assert_int_equal(flv_nearest_name("", 4, names), -1);
+  assert_int_equal(flv_name_distance("side", "sdie"), 1);
+  assert_int_equal(flv_name_distance("kitten", "sitten"), 1);
+  assert_int_equal(flv_name_distance("abc", "abc"), 0);
+  assert_int_equal(flv_name_distance("sunday", "saturday"), 3);
+}
+
+static void faulty_tables_are_refused(void **state) {
+  (void)state;
+  static const flv_param reserved = {"name", FLV_INT, 0, "1", 0, 2, "", ""};
+  static const flv_param outside = {"a", FLV_REAL, 4, "1", 0, 2, "", ""};
+  static const flv_param refused = {"a", FLV_INT, 0, "3", 0, 2, "", ""};
+  static const struct {
+    const flv_param *param;
+    const char *message;
+  } rows[] = {{&reserved, "table of 'c': default of 'name': a reserved name"},
+              {&outside, "table of 'c': default of 'a': outside its struct"},
+              {&refused, "table of 'c': default of 'a': 3 is out of range [0, 2]"}};
+  for (int i = 0; i < COUNT(rows); i++) {
+    const flv_component c = {"c", "", rows[i].param, 1, 8, NULL};
+    const flv_component *const list[] = {&c, NULL};
+    const flv_section table[] = {{"s", "", list}, {NULL, NULL, NULL}};
+    flv_error err = {0};
+    assert_null(flv_config_create(table, &err));
+    assert_string_equal(err.text, rows[i].message);
+  }
+}
+
+// ---- YAML ----
+
+static void parse(flv_config *cfg, const char *text) {
+  flv_error err = {0};
+  if (flv_config_parse(cfg, "file.yaml", text, strlen(text), &err) != FLV_OK)
+    fail_msg("%s", err.text);
+}
+
+static void assert_not_parsed(const char *text, size_t size, const char *message) {
+  flv_error err = {0};
+  flv_config *cfg = make(), *before = make();
+  assert_int_equal(flv_config_parse(cfg, "file.yaml", text, size, &err), FLV_EINVAL);
+  assert_string_equal(err.text, message);
+  assert_same(cfg, before);
+  assert_int_equal(flv_config_parse(cfg, "file.yaml", text, size, NULL), FLV_EINVAL);
+  flv_config_free(before);
+  flv_config_free(cfg);
+}
+
+static char *written(const flv_config *cfg) {
+  char *text = NULL;
+  size_t size = 0;
+  FILE *out = open_memstream(&text, &size);
+  flv_error err = {0};
+  assert_non_null(out);
+  assert_int_equal(flv_config_write(cfg, out, &err), FLV_OK);
+  fclose(out);
+  return text;
+}
+
+static void yaml_forms(void **state) {
+  (void)state;
+  flv_config *cfg = make();
+  parse(cfg, "seed: 3\nenv:\n  length: 12\n  name: bits\nobjective: db\n");
+  assert_int_equal(((const bits_cfg *)flv_config_values(cfg, "env"))->length, 12);
+  assert_string_equal(flv_config_component(cfg, "objective")->name, "db");
+  assert_true(((const top_cfg *)flv_config_values(cfg, ""))->seed == 3);
+  parse(cfg, "env: hypergrid"); // defaults of the newly selected
+  assert_int_equal(((const grid_cfg *)flv_config_values(cfg, "env"))->side, 8);
+  parse(cfg, "env: {side: 5, sides: [3, 4, 1e1], weights: 0.5, path: \"a: b\", wrap: yes}");
+  const grid_cfg *g = flv_config_values(cfg, "env");
+  assert_true(g->side == 5 && g->sides.n == 3 && g->sides.v[2] == 10 && g->wrap);
+  assert_true(g->weights.n == 1 && g->weights.v[0] == 0.5);
+  assert_string_equal(g->path, "a: b");
+  parse(cfg, "env:\n  sides:\n    - 7\n    - 9\n"); // over the present values
+  g = flv_config_values(cfg, "env");
+  assert_true(g->side == 5 && g->sides.n == 2 && g->sides.v[1] == 9);
+  parse(cfg, "\xef\xbb\xbfseed: &a 4\r\nenv:\r\n  side: *a\r\n"); // byte-order mark, CRLF, alias
+  assert_int_equal(((const grid_cfg *)flv_config_values(cfg, "env"))->side, 4);
+  flv_config_free(cfg);
+}
+
+static void empty_yaml_changes_nothing(void **state) {
+  (void)state;
+  static const char *const texts[] = {"",  "# only a comment\n",  "---\n",
+                                      "~", "env:\n  # side: 8\n", "{}"};
+  for (int i = 0; i < COUNT(texts); i++) {
+    flv_config *cfg = make(), *before = make();
+    parse(cfg, texts[i]);
+    assert_same(cfg, before);
+    flv_config_free(before);
+    flv_config_free(cfg);
+  }
+}
+
+static void yaml_errors_name_the_line(void **state) {
+  (void)state;
+  static const char *const rows[][2] = {
+      {"seed: 1\n\nenv:\n  name: hypergrid\n\n  # typo\n  sdie: 8\n",
+       "file.yaml:7: env.sdie: unknown key; did you mean 'side'?"},
+      {"env:\n  side: 100000\n", "file.yaml:2: env.side: 100000 is out of range [2, 65535]"},
+      {"env:\n  sides:\n    - 8\n    - 1\n",
+       "file.yaml:3: env.sides: 1 is out of range [2, 65535]"},
+      {"env:\n  sides: [8, [8]]\n",
+       "file.yaml:2: env.sides: expected a list of whole numbers, got a list"},
+      {"env:\n  sides: [\"1,2\"]\n",
+       "file.yaml:2: env.sides: expected a list of whole numbers, got '1,2'"},
+      {"env:\n  side: [8]\n", "file.yaml:2: env.side: expected a whole number, got a list"},
+      {"env:\n  side:\n    a: 1\n",
+       "file.yaml:3: env.side: expected a whole number, got a mapping"},
+      {"env:\n  side: 8\n  length: 3\n",
+       "file.yaml:3: env.length: unknown key; it belongs to 'bits', not to 'hypergrid'"},
+      {"env:\n  side: 8\n  side: 9\n", "file.yaml:3: side: given twice, first on line 2"},
+      {"seed: 1\nseed: 1\n", "file.yaml:2: seed: given twice, first on line 1"},
+      {"env:\n  name: bits\n  length: 2\n  name: bits\n",
+       "file.yaml:4: name: given twice, first on line 2"},
+      {"\nenv: hypergird\n", "file.yaml:2: env: no environment 'hypergird'; did you mean "
+                             "'hypergrid'? (one of: hypergrid, bits)"},
+      {"env:\n  side: 3\n  name: [a]\n", "file.yaml:3: env: expected a name, got a list"},
+      {"env: [a]\n", "file.yaml:1: env: expected a name or a mapping, got a list"},
+      {"evn:\n  side: 3\n", "file.yaml:1: evn: unknown key; did you mean 'env'?"},
+      {"env.side: 3\n", "file.yaml:1: env.side: unknown key; the keys of a section are written "
+                        "below its name, indented"},
+      {"side: 3\n", "file.yaml:1: side: unknown key; did you mean 'env.side'?"},
+      {"[a]: 3\n", "file.yaml:1: a key: expected a word, got a list"},
+      {"? {a: b}\n: 3\n", "file.yaml:1: a key: expected a word, got a mapping"},
+      {"- a\n- b\n", "file.yaml:1: expected keys and values, as in 'seed: 1'"},
+      {"hello\n", "file.yaml:1: expected keys and values, as in 'seed: 1'"},
+      {"seed: 1\n---\nseed: 2\n", "file.yaml:3: a second document; a configuration is one"},
+      {"env:\n  path: \"a\\0b\"\n", "file.yaml:2: env.path: expected a text, got 'a'"},
+      {"env:\n  path: \"a\\nb\"\n",
+       "file.yaml:2: env.path: expected printable UTF-8 text, got 'a?b'"},
+      {"env: {side: 8\nseed: 1\n",
+       "file.yaml:2:5: did not find expected ',' or '}', while parsing a flow "
+       "mapping that begins on line 1"},
+      {"env:\n\tside: 8\n",
+       "file.yaml:2:1: found character that cannot start any token, while scanning for "
+       "the next token that begins on line 2"},
+      {"seed: 1\nenv: \x01\n", "file.yaml:2:6: control characters are not allowed"},
+      {"seed: \xff\n", "file.yaml:1:7: invalid leading UTF-8 octet"},
+      {"seed: *x\n", "file.yaml:1:7: found undefined alias"},
+  };
+  for (int i = 0; i < COUNT(rows); i++)
+    assert_not_parsed(rows[i][0], strlen(rows[i][0]), rows[i][1]);
+  assert_not_parsed("seed: 1\nenv\0", 12, "file.yaml:2:4: control characters are not allowed");
+}
+
+static void written_yaml_is_tidy(void **state) {
+  (void)state;
+  flv_config *cfg = make();
+  assert_set(cfg, "title", "yes", "yes");
+  char *text = written(cfg);
+  assert_string_equal(text, "seed: 0\niterations: 1000000\ntitle: \"yes\"\n\n"
+                            "env:\n  name: hypergrid\n  side: 8\n  sides: [8, 8]\n  wrap: false\n"
+                            "  corner: low\n  r0: 1e-3\n  limit: inf\n  weights: [0.5, 0.75]\n"
+                            "  path: \"\"\n\nobjective: tb\n");
+  free(text);
+  flv_config_free(cfg);
+}
+
+static void written_yaml_reads_back_bit_for_bit(void **state) {
+  (void)state;
+  static const char *const rows[][2] = {
+      {"seed", "9223372036854775807"},
+      {"iterations", "999999999999999"},
+      {"title", "  spaces, \"quotes\", \\ and # é 漢 😀: [x] {y} 'z' &a *b !c | > % @ `  "},
+      {"env.side", "65535"},
+      {"env.sides", "[]"},
+      {"env.wrap", "true"},
+      {"env.corner", "high"},
+      {"env.r0", "0.30000000000000004"},
+      {"env.limit", "4.9e-324"},
+      {"env.weights",
+       "0.1,1e-300,3e-4,-0,1e300,0.1000000000000000055511151231257827,-2.2250738585072014e-308,"
+       "0.3333333333333333,123456789.12345678"},
+      {"env.path", "null"},
+      {"objective", "db"},
+  };
+  flv_config *cfg = make(), *back = make();
+  for (int i = 0; i < COUNT(rows); i++)
+    assert_int_equal(flv_config_set(cfg, rows[i][0], rows[i][1], NULL), FLV_OK);
+  const grid_cfg *g = flv_config_values(cfg, "env");
+  assert_true(g->weights.n == 9 && g->weights.v[0] == 0.1 && signbit(g->weights.v[3]));
+  char *text = written(cfg);
+  parse(back, text);
+  assert_same(cfg, back);
+  free(text);
+  assert_int_equal(flv_config_set(cfg, "env", "bits", NULL), FLV_OK);
+  text = written(cfg);
+  parse(back, text);
+  assert_same(cfg, back);
+  free(text);
+  flv_config_free(back);
+  flv_config_free(cfg);
+}
+
+static void a_full_disk_is_reported(void **state) {
+  (void)state;
+  flv_config *cfg = make();
+  flv_error err = {0};
+  FILE *full = fopen("/dev/full", "w");
+  assert_non_null(full);
+  setvbuf(full, NULL, _IONBF, 0);
+  assert_int_equal(flv_config_write(cfg, full, &err), FLV_EIO);
+  assert_string_equal(err.text, "cannot write the configuration: No space left on device");
+  fclose(full);
+  flv_config_free(cfg);
+}
+
+static void files_that_are_no_configuration(void **state) {
+  (void)state;
+  flv_config *cfg = make(), *before = make();
+  flv_error err = {0};
+  assert_int_equal(flv_config_load(cfg, "/nonexistent/a.yaml", &err), FLV_EIO);
+  assert_string_equal(err.text, "/nonexistent/a.yaml: cannot read: No such file or directory");
+  assert_int_equal(flv_config_load(cfg, "/", &err), FLV_EIO);
+  assert_string_equal(err.text, "/: cannot read: Is a directory");
+  assert_int_equal(flv_config_load(cfg, "/dev/zero", &err), FLV_EIO);
+  assert_string_equal(err.text, "/dev/zero: too large: more than 1048576 bytes");
+  char path[] = "/tmp/flv_config_XXXXXX", message[128];
+  const int fd = mkstemp(path);
+  assert_true(fd >= 0);
+  assert_int_equal(ftruncate(fd, 100 << 20), 0);
+  assert_int_equal(flv_config_load(cfg, path, &err), FLV_EIO);
+  snprintf(message, sizeof message, "%s: too large: more than 1048576 bytes", path);
+  assert_string_equal(err.text, message);
+  assert_int_equal(ftruncate(fd, 0), 0);
+  assert_int_equal(flv_config_load(cfg, path, &err), FLV_OK);
+  assert_same(cfg, before);
+  assert_int_equal(write(fd, "env: {side: 9}", 14), 14);
+  assert_int_equal(flv_config_load(cfg, path, &err), FLV_OK);
+  assert_int_equal(((const grid_cfg *)flv_config_values(cfg, "env"))->side, 9);
+  close(fd);
+  unlink(path);
+  flv_config_free(before);
+  flv_config_free(cfg);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(defaults_are_the_table),
+      cmocka_unit_test(every_kind_is_set_and_shown),
+      cmocka_unit_test(reals_are_shortest),
+      cmocka_unit_test(reals_read_back_to_the_same_bits),
+      cmocka_unit_test(numbers_ignore_the_locale),
+      cmocka_unit_test(wrong_values_are_refused),
+      cmocka_unit_test(wrong_keys_are_refused),
+      cmocka_unit_test(selecting_a_component_brings_its_defaults),
+      cmocka_unit_test(names_have_neighbours),
+      cmocka_unit_test(faulty_tables_are_refused),
+      cmocka_unit_test(yaml_forms),
+      cmocka_unit_test(empty_yaml_changes_nothing),
+      cmocka_unit_test(yaml_errors_name_the_line),
+      cmocka_unit_test(written_yaml_is_tidy),
+      cmocka_unit_test(written_yaml_reads_back_bit_for_bit),
+      cmocka_unit_test(a_full_disk_is_reported),
+      cmocka_unit_test(files_that_are_no_configuration),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,5 +1,7 @@
 // Pictures by gnuplot: each picture keeps its data (.dat) and its script (.gp) beside it, so that
-// `gnuplot X.gp` in its folder draws it again.
+// `gnuplot X.gp` in its folder draws it again. Paths end in .png; their folder must exist. Without
+// gnuplot the call fails (FLV_EIO, the message names the package) and the data and script are kept;
+// a picture drawn earlier stays until a new one is complete.
 #ifndef FLUVIAL_IO_PLOT_H
 #define FLUVIAL_IO_PLOT_H
 
@@ -15,16 +17,21 @@ typedef struct flv_curve {
 
 typedef struct flv_heat {
   const char *title;
-  int rows, cols;      // value[r*cols + c]
+  int rows, cols; // value[r*cols + c]: c to the right, r upwards
   const double *value;
 } flv_heat;
 
-// Curves in one PNG; log_y puts y on a logarithmic axis (non-positive points are left out).
-flv_status flv_plot_curves(const char *png, const char *title, const char *x_label, const char *y_label,
-                           bool log_y, int n, const flv_curve *curves, flv_error *err);
+// Curves in one PNG; log_y puts y on a logarithmic axis (non-positive points are left out). Points
+// that are not finite are skipped; a curve without any point is an error. Long curves are thinned
+// in the picture, not in the data.
+flv_status flv_plot_curves(const char *png, const char *title, const char *x_label,
+                           const char *y_label, bool log_y, int n, const flv_curve *curves,
+                           flv_error *err);
 
-// Heat maps side by side with one colour scale. The scale is the values' power `gamma` (1: linear, 0.5 shows
-// faint parts).
-flv_status flv_plot_heat(const char *png, const char *title, double gamma, int n, const flv_heat *maps,
-                         flv_error *err);
+// Heat maps side by side with one colour scale, from 0 to the largest value. The scale is the
+// values' power `gamma` (1: linear, 0.5 shows faint parts); values that are not finite stay white.
+// Maps that all have one row or one column are drawn as profiles instead, the first filled, without
+// gamma.
+flv_status flv_plot_heat(const char *png, const char *title, double gamma, int n,
+                         const flv_heat *maps, flv_error *err);
 #endif

@@ -5,8 +5,8 @@
 //   - environments with an exit action (exit_action >= 0) end by taking it; the object is the state where
 //     it was taken, and P_B of that last step is 1;
 //   - environments without one end in states for which `terminal` holds; these have no forward actions.
-// All functions work on batches: n states, state_size bytes each, one after another. They cannot fail.
-// env_template.h makes this table out of one-state inline functions.
+// All functions work on batches: n states, state_size bytes each, one after another, the first aligned to
+// 8 bytes. They cannot fail. env_template.h makes this table out of one-state inline functions.
 #ifndef FLUVIAL_ENV_H
 #define FLUVIAL_ENV_H
 
@@ -32,13 +32,14 @@ typedef struct flv_env flv_env;
 
 typedef struct flv_env_ops {
   void (*reset)(const flv_env *env, int n, void *states);
+  // Actions are legal ones, or -1 or exit_action, which leave the state as it is; back -1 likewise.
   void (*step)(const flv_env *env, int n, void *states, const int32_t *action);
   void (*unstep)(const flv_env *env, int n, void *states, const int32_t *back);
   // mask[i*n_actions + a] = 1 where action a is legal at state i; likewise over n_back.
   void (*mask)(const flv_env *env, int n, const void *states, uint8_t *mask);
   void (*mask_back)(const flv_env *env, int n, const void *states, uint8_t *mask);
   // Backward action that undoes action[i] taken at parent i; forward action that backward action back[i]
-  // of child i undoes.
+  // of child i undoes. -1 for those that leave the state as it is.
   void (*back_of)(const flv_env *env, int n, const void *parents, const int32_t *action, int32_t *back);
   void (*action_of)(const flv_env *env, int n, const void *children, const int32_t *back, int32_t *action);
   // What networks read: hot[i*n_hot + k] in [0, n_features), or x[i*n_features + k] when n_hot = 0.
@@ -46,7 +47,7 @@ typedef struct flv_env_ops {
   void (*observe)(const flv_env *env, int n, const void *states, int32_t *hot, float *x);
   void (*terminal)(const flv_env *env, int n, const void *states, uint8_t *terminal);
   // state <-> index in [0, n_states), a topological order: s0 is 0, every step leads to a larger index.
-  // NULL when n_states is 0.
+  // Only for n_states > 0; may be NULL otherwise.
   void (*index)(const flv_env *env, int n, const void *states, int64_t *index);
   void (*at)(const flv_env *env, int n, const int64_t *index, void *states);
 } flv_env_ops;

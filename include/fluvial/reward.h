@@ -17,11 +17,15 @@ struct flv_reward { // read-only after creation; threads share it
   const char *name;
   void *self;      // the reward's own parameters
   flv_shape shape; // shape the environment must take; n = 0: any
-  double exponent; // beta: log_reward gives beta log R(x) (tempering); 1 by default
+  double exponent; // beta: flv_reward_log gives beta log R(x) (tempering). 0 means 1, so a reward written
+                   // with designated initialisers need not name it
   // log_r[i] = log R(x_i), not yet multiplied by beta; -INFINITY where R = 0. Thread-safe, cannot fail.
   void (*log_reward)(const flv_reward *reward, const flv_env *env, int n, const void *states, double *log_r);
   // Checks that it can score this environment's states; may be NULL.
   flv_status (*bind)(const flv_reward *reward, const flv_env *env, flv_error *err);
+  // Where the target has named modes: how many, and which one object x is in (-1: none); else NULL.
+  int (*modes)(const flv_reward *reward, const flv_env *env);
+  int (*mode)(const flv_reward *reward, const flv_env *env, const void *state);
   void (*free_self)(void *self); // may be NULL
 };
 
@@ -34,7 +38,7 @@ typedef struct flv_reward_impl {
 flv_reward *flv_reward_new(const flv_config *cfg, flv_error *err);
 void flv_reward_free(flv_reward *reward); // accepts NULL
 
-// exponent * log R(x_i) for n states.
+// exponent * log R(x_i) for n states; -INFINITY where R = 0.
 void flv_reward_log(const flv_reward *reward, const flv_env *env, int n, const void *states, double *log_r);
 
 #ifdef __cplusplus

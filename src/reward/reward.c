@@ -1,0 +1,42 @@
+// Rewards by name, and tempering.
+#include "fluvial/reward.h"
+
+#include <stdlib.h>
+
+#include "reward/reward_list.h"
+
+#define ENTRY(name) &flv_reward_##name,
+const flv_component *const flv_reward_list[] = {FLV_REWARDS(ENTRY) NULL};
+#undef ENTRY
+
+flv_reward *flv_reward_new(const flv_config *cfg, flv_error *err) {
+  const flv_component *component = flv_config_component(cfg, "reward");
+  if (!component) {
+    flv_fail(err, FLV_EINVAL, "the configuration has no section 'reward'");
+    return NULL;
+  }
+  flv_reward *reward = calloc(1, sizeof *reward);
+  if (!reward) {
+    flv_fail(err, FLV_ENOMEM, "out of memory for reward '%s'", component->name);
+    return NULL;
+  }
+  const flv_reward_impl *impl = component->impl;
+  if (impl->create(reward, flv_config_values(cfg, "reward"), err) != FLV_OK) {
+    free(reward);
+    return NULL;
+  }
+  return reward;
+}
+
+void flv_reward_free(flv_reward *reward) {
+  if (!reward) return;
+  if (reward->free_self) reward->free_self(reward->self);
+  free(reward);
+}
+
+void flv_reward_log(const flv_reward *reward, const flv_env *env, int n, const void *states,
+                    double *log_r) {
+  reward->log_reward(reward, env, n, states, log_r);
+  const double beta = reward->exponent > 0.0 ? reward->exponent : 1.0;
+  for (int i = 0; i < n; i++) log_r[i] *= beta; // beta > 0 keeps -INFINITY
+}

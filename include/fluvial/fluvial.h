@@ -8,6 +8,7 @@
 #include "fluvial/reward.h"
 #include "fluvial/run.h"
 #include "fluvial/status.h"
+#include "fluvial/table.h"
 #include "fluvial/tensor.h"
 #include "fluvial/trainer.h"
 

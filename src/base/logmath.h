@@ -10,6 +10,9 @@ double flv_logsumexp(int n, const double *x);
 // log_p[i] = x_i - logsumexp over the legal i; -INFINITY where mask[i] is 0.
 void flv_log_softmax(int n, const float *x, const uint8_t *mask, double *log_p);
 
+// log_p[i] = -log(number of legal i); -INFINITY where mask[i] is 0.
+void flv_log_uniform(int n, const uint8_t *mask, double *log_p);
+
 // log(exp a + exp b)
 double flv_logaddexp(double a, double b);
 

@@ -12,7 +12,8 @@ typedef enum flv_purpose {
   FLV_RNG_ACTION = 2, // forward actions: item = trajectory, step = step
   FLV_RNG_REPLAY = 3, // which trajectories come out of the buffer
   FLV_RNG_SAMPLE = 4, // flv_trainer_sample: iteration = stream
-  FLV_RNG_TEST = 5
+  FLV_RNG_EVALUATE = 5, // samples of an evaluation: iteration = samples before
+  FLV_RNG_TEST = 6
 } flv_purpose;
 
 typedef struct flv_rng { // one address; pass by value

@@ -1,0 +1,64 @@
+#include "learn/explore.h"
+
+#include <math.h>
+
+#include "base/logmath.h"
+
+enum { CONSTANT, LINEAR, COSINE };
+
+#define EXPLORE_KEYS(X)                                                                            \
+  X(REAL, epsilon, "0", 0, 1, "", "probability of a uniformly random legal action, at the start")  \
+  X(REAL, epsilon_end, "0", 0, 1, "", "and at the end of the schedule")                            \
+  X(REAL, temperature, "1", 1e-3, 1e3, "", "divides the logits, at the start")                     \
+  X(REAL, temperature_end, "1", 1e-3, 1e3, "", "and at the end")                                   \
+  X(REAL, exit_bias, "0", -100, 100, "", "subtracted from the exit action's logit, at the start")  \
+  X(REAL, exit_bias_end, "0", -100, 100, "", "and at the end (released code: equal to exit_bias)") \
+  X(CHOICE, schedule, "cosine", 0, 0, "constant|linear|cosine", "how start goes to end")           \
+  X(REAL, until, "0.5", 1e-6, 1, "", "share of the iterations after which the end is reached")
+typedef struct explore_cfg {
+  EXPLORE_KEYS(FLV_FIELD)
+} explore_cfg;
+#define FLV_STRUCT explore_cfg
+static const flv_param params[] = {EXPLORE_KEYS(FLV_PARAM)};
+#undef FLV_STRUCT
+
+static const flv_component component = {"behaviour",
+                                        "epsilon-uniform, temperature and exit bias, combined; off by default",
+                                        params, sizeof params / sizeof *params, sizeof(explore_cfg), NULL};
+const flv_component *const flv_explore_list[] = {&component, NULL};
+
+flv_explore flv_explore_at(const void *cfg, int64_t iteration, int64_t iterations) {
+  const explore_cfg *c = cfg;
+  double done = (double)iteration / (c->until * (double)iterations); // 0 .. 1
+  if (done > 1.0) done = 1.0;
+  double weight = 1.0; // of the start value
+  if (c->schedule == LINEAR) weight = 1.0 - done;
+  if (c->schedule == COSINE) weight = done >= 1.0 ? 0.0 : 0.5 * (1.0 + cos(3.14159265358979323846 * done));
+  flv_explore e = {
+      .epsilon = c->epsilon_end + weight * (c->epsilon - c->epsilon_end),
+      .temperature = c->temperature_end + weight * (c->temperature - c->temperature_end),
+      .exit_bias = c->exit_bias_end + weight * (c->exit_bias - c->exit_bias_end),
+  };
+  e.active = e.epsilon > 0.0 || e.temperature < 1.0 || e.temperature > 1.0 || e.exit_bias < 0.0 ||
+             e.exit_bias > 0.0;
+  return e;
+}
+
+void flv_explore_log_pi(const flv_explore *explore, const flv_env *env, const float *logits,
+                        const uint8_t *mask, double *log_pi) {
+  const int n = env->n_actions;
+  int legal = 0;
+  for (int a = 0; a < n; a++) {
+    const double bias = a == env->exit_action ? explore->exit_bias : 0.0;
+    log_pi[a] = mask[a] ? ((double)logits[a] - bias) / explore->temperature : -HUGE_VAL;
+    legal += mask[a];
+  }
+  const double norm = flv_logsumexp(n, log_pi);
+  if (!(norm > -HUGE_VAL)) return;
+  const double uniform = explore->epsilon / legal;
+  for (int a = 0; a < n; a++) {
+    if (!mask[a]) continue;
+    log_pi[a] -= norm;
+    if (explore->epsilon > 0.0) log_pi[a] = log((1.0 - explore->epsilon) * exp(log_pi[a]) + uniform);
+  }
+}

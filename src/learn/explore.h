@@ -1,0 +1,31 @@
+// Exploration: changes the behaviour policy only; its log-probability is always recorded.
+//
+//   q(a) = softmax over legal a of (logit_a - [a = exit] bias) / temperature
+//   behaviour(a) = (1 - epsilon) q(a) + epsilon / #legal
+//
+// The exit bias is what the paper's appendix D.1 calls the scalar subtracted from the logits (its released code
+// subtracts it from the exit logit alone). Each of the three goes from its start to its end over the first
+// `until` of the iterations; the released code's never-annealed bias is exit_bias_end = exit_bias.
+#ifndef FLUVIAL_LEARN_EXPLORE_H
+#define FLUVIAL_LEARN_EXPLORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "fluvial/config.h"
+#include "fluvial/env.h"
+
+typedef struct flv_explore {
+  double epsilon, temperature, exit_bias; // as of this iteration
+  bool active;                            // false: behaviour is P_F itself
+} flv_explore;
+
+extern const flv_component *const flv_explore_list[];
+
+flv_explore flv_explore_at(const void *cfg, int64_t iteration, int64_t iterations);
+
+// Behaviour log-probabilities of one state from its logits [n_actions].
+void flv_explore_log_pi(const flv_explore *explore, const flv_env *env, const float *logits,
+                        const uint8_t *mask, double *log_pi);
+
+#endif

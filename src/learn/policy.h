@@ -1,0 +1,38 @@
+// Policies: heads on a network program.
+//
+// The program's part before its mark gives P_F's logits and runs while sampling; the part after gives P_B's
+// logits and log F(s) and runs once over all distinct states. log Z is one more parameter behind the block.
+#ifndef FLUVIAL_LEARN_POLICY_H
+#define FLUVIAL_LEARN_POLICY_H
+
+#include "fluvial/config.h"
+#include "fluvial/env.h"
+#include "nn/net.h"
+
+typedef struct flv_policy {
+  const flv_env *env;
+  flv_net *net;
+  bool tabular;  // networks read the state's index instead of its observation
+  int pf;        // buffer of P_F logits [rows, n_actions]
+  int pb;        // buffer of P_B logits [rows, n_back]; -1: uniform over legal backward actions
+  int log_f;     // buffer of log F [rows, 1]; -1: none
+  float *params; // [n_params]: the net's block, then log Z, then padding
+  size_t n_params;
+} flv_policy;
+
+extern const flv_component *const flv_policy_list[]; // mlp, tabular
+
+// needs: FLV_NEEDS_* of the objective. On failure nothing is left to free.
+flv_status flv_policy_init(flv_policy *policy, const flv_env *env, const flv_component *component,
+                           const void *cfg, unsigned needs, uint64_t seed, flv_error *err);
+void flv_policy_free(flv_policy *policy);
+
+static inline float *flv_policy_log_z(const flv_policy *policy) {
+  return policy->params + policy->net->n_params;
+}
+
+// Writes the observations of n states into rows row0 .. of acts; index_scratch [n] is used when tabular.
+void flv_policy_observe(const flv_policy *policy, flv_acts *acts, int row0, int n, const void *states,
+                        int64_t *index_scratch);
+
+#endif

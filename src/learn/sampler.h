@@ -1,0 +1,34 @@
+// Sampling: trajectories from the behaviour policy into a batch.
+//
+// Only states not yet seen in the batch are evaluated, and their activations are kept for the backward pass.
+#ifndef FLUVIAL_LEARN_SAMPLER_H
+#define FLUVIAL_LEARN_SAMPLER_H
+
+#include "base/rng.h"
+#include "learn/batch.h"
+#include "learn/explore.h"
+
+typedef struct flv_sampler { // working memory of one step of all trajectories
+  const flv_env *env;
+  unsigned char *state;           // [max_n * state_size] of the active ones
+  int32_t *active;                // [max_n] their trajectories
+  int32_t *action, *back, *count; // [max_n]; count: positions so far
+  uint8_t *terminal;              // [max_n]
+  double *log_pi;                 // [max_rows, n_actions] behaviour, when it differs from P_F
+  int explored;                   // rows of log_pi that are filled
+  void *block;
+} flv_sampler;
+
+flv_status flv_sampler_init(flv_sampler *sampler, const flv_batch *batch, flv_error *err);
+void flv_sampler_free(flv_sampler *sampler);
+
+// Appends n trajectories from the behaviour policy; trajectory i draws at item i of rng.
+void flv_sampler_run(flv_sampler *sampler, flv_batch *batch, const flv_policy *policy,
+                     const flv_explore *explore, flv_rng rng, int n, int threads);
+
+// Appends one known trajectory: length actions and the log-probability recorded with them. Its new rows wait
+// for flv_batch_evaluate_pf.
+void flv_sampler_append(flv_sampler *sampler, flv_batch *batch, int length, const int32_t *action,
+                        double log_pi);
+
+#endif

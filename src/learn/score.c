@@ -1,0 +1,146 @@
+#include "learn/score.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/parallel.h"
+
+enum { ROWS_PER_TASK = 512 };
+
+flv_status flv_score_init(flv_score *score, const flv_batch *batch, unsigned needs, flv_error *err) {
+  const flv_env *env = batch->env;
+  flv_score s = {.needs = needs};
+  const size_t n = (size_t)batch->max_n, p = n * (size_t)batch->width, r = (size_t)batch->max_rows;
+  const size_t f = needs & FLV_NEEDS_LOG_F ? 1 : 0, e = needs & FLV_NEEDS_EXIT ? 1 : 0;
+  const size_t t = needs & FLV_NEEDS_STATE_REWARD ? 1 : 0;
+  if (e && env->exit_action < 0)
+    return flv_fail(err, FLV_EINVAL, "objective: it needs an exit action in every state, and '%s' has none",
+                    env->name);
+  const flv_slot slots[] = {
+      FLV_SLOT(s.log_pf, p), FLV_SLOT(s.log_pb, p), FLV_SLOT(s.out.log_pf, p), FLV_SLOT(s.out.log_pb, p),
+      FLV_SLOT(s.log_f, f * p), FLV_SLOT(s.out.log_f, f * p), FLV_SLOT(s.log_pf_exit, e * p),
+      FLV_SLOT(s.out.log_pf_exit, e * p), FLV_SLOT(s.log_r_state, t * p), FLV_SLOT(s.log_r_row, r),
+      FLV_SLOT(s.last_rows, n), FLV_SLOT(s.last_states, n * env->state_size), FLV_SLOT(s.is_last, r),
+      FLV_SLOT(s.log_r_last, n), FLV_SLOT(s.d_pf, r * (size_t)env->n_actions),
+      FLV_SLOT(s.d_pb, r * (size_t)env->n_back), FLV_SLOT(s.d_log_f, f * r),
+      FLV_SLOT(s.in.scratch, 6 * n + 2 * p)};
+  s.block = flv_bind(sizeof slots / sizeof *slots, slots);
+  if (!s.block) return flv_fail(err, FLV_ENOMEM, "out of memory for %d trajectories", batch->max_n);
+  s.in.log_pf = s.log_pf;
+  s.in.log_pb = s.log_pb;
+  s.in.log_f = f ? s.log_f : NULL;
+  s.in.log_pf_exit = e ? s.log_pf_exit : NULL;
+  s.in.log_r_state = t ? s.log_r_state : NULL;
+  if (!f) s.out.log_f = NULL;
+  if (!e) s.out.log_pf_exit = NULL;
+  *score = s;
+  return FLV_OK;
+}
+
+void flv_score_free(flv_score *score) {
+  flv_free(score->block);
+  *score = (flv_score){0};
+}
+
+void flv_score_rewards(flv_score *score, flv_batch *batch, const flv_reward *reward) {
+  flv_score *s = score;
+  const size_t size = batch->rows.state_size;
+  if (s->needs & FLV_NEEDS_STATE_REWARD) {
+    flv_reward_log(reward, batch->env, batch->rows.n, batch->rows.states, s->log_r_row);
+  } else { // rewards may be expensive: each distinct object once
+    int n = 0;
+    for (int i = 0; i < batch->n; i++) {
+      const int r = flv_batch_last(batch, i);
+      if (s->is_last[r]) continue;
+      s->is_last[r] = 1;
+      s->last_rows[n] = r;
+      memcpy(s->last_states + (size_t)n++ * size, flv_batch_state(batch, r), size);
+    }
+    flv_reward_log(reward, batch->env, n, s->last_states, s->log_r_last);
+    for (int k = 0; k < n; k++) {
+      s->log_r_row[s->last_rows[k]] = s->log_r_last[k];
+      s->is_last[s->last_rows[k]] = 0;
+    }
+  }
+  for (int i = 0; i < batch->n; i++) batch->log_r[i] = s->log_r_row[flv_batch_last(batch, i)];
+}
+
+void flv_score_gather(flv_score *score, const flv_batch *batch, const flv_policy *policy, int n) {
+  flv_score *s = score;
+  const flv_env *env = batch->env;
+  const int n_positions = batch->offset[n];
+  const size_t a = (size_t)env->n_actions, k = (size_t)env->n_back;
+  const float *log_f = policy->log_f >= 0 ? batch->acts.value[policy->log_f] : NULL;
+  for (int p = 0; p < n_positions; p++) {
+    const size_t r = (size_t)batch->row[p];
+    const int action = batch->action[p], back = batch->back[p];
+    s->log_pf[p] = action < 0 ? 0.0 : batch->log_pf[r * a + (size_t)action];
+    s->log_pb[p] = back < 0 ? 0.0 : batch->log_pb[r * k + (size_t)back];
+    if (s->in.log_f) s->log_f[p] = (double)log_f[r];
+    if (s->in.log_pf_exit) s->log_pf_exit[p] = batch->log_pf[r * a + (size_t)env->exit_action];
+    if (s->in.log_r_state) s->log_r_state[p] = s->log_r_row[r];
+  }
+  s->in.n = n;
+  s->in.exits = env->exit_action >= 0;
+  s->in.offset = batch->offset;
+  s->in.log_r = batch->log_r;
+  s->in.log_pi = batch->log_pi;
+  s->in.log_z = (double)*flv_policy_log_z(policy);
+  const size_t bytes = (size_t)n_positions * sizeof(double);
+  memset(s->out.log_pf, 0, bytes);
+  memset(s->out.log_pb, 0, bytes);
+  if (s->out.log_f) memset(s->out.log_f, 0, bytes);
+  if (s->out.log_pf_exit) memset(s->out.log_pf_exit, 0, bytes);
+  s->out.log_z = 0.0;
+  s->out.ess = n;
+}
+
+typedef struct job {
+  flv_score *score;
+  flv_batch *batch;
+  const flv_policy *policy;
+} job;
+
+// d[a] holds the cotangents g_a of log p(a), summed over visits; the logits of the log-softmax receive
+// g_a - p(a) sum_a' g_a'.
+static void logits_row(int n, const double *d, const double *log_p, const uint8_t *mask, float *d_logits) {
+  double total = 0.0;
+  for (int a = 0; a < n; a++) total += d[a];
+  for (int a = 0; a < n; a++) d_logits[a] = mask[a] ? (float)(d[a] - total * exp(log_p[a])) : 0.0f;
+}
+
+static void logits_rows(void *context, int task) {
+  const job *j = context;
+  const flv_score *s = j->score;
+  flv_batch *b = j->batch;
+  const size_t a = (size_t)b->env->n_actions, k = (size_t)b->env->n_back;
+  const size_t end = (size_t)flv_chunk_begin(b->rows.n, ROWS_PER_TASK, task + 1);
+  for (size_t r = (size_t)flv_chunk_begin(b->rows.n, ROWS_PER_TASK, task); r < end; r++) {
+    logits_row((int)a, s->d_pf + r * a, b->log_pf + r * a, b->mask + r * a,
+               b->acts.grad[j->policy->pf] + r * a);
+    if (j->policy->pb >= 0)
+      logits_row((int)k, s->d_pb + r * k, b->log_pb + r * k, b->mask_back + r * k,
+                 b->acts.grad[j->policy->pb] + r * k);
+    if (j->policy->log_f >= 0) b->acts.grad[j->policy->log_f][r] = (float)s->d_log_f[r];
+  }
+}
+
+void flv_score_scatter(flv_score *score, flv_batch *batch, const flv_policy *policy, int threads) {
+  flv_score *s = score;
+  const flv_env *env = batch->env;
+  const size_t rows = (size_t)batch->rows.n, a = (size_t)env->n_actions, k = (size_t)env->n_back;
+  memset(s->d_pf, 0, rows * a * sizeof *s->d_pf);
+  memset(s->d_pb, 0, rows * k * sizeof *s->d_pb);
+  if (s->out.log_f) memset(s->d_log_f, 0, rows * sizeof *s->d_log_f);
+  const int n_positions = batch->offset[s->in.n];
+  for (int p = 0; p < n_positions; p++) {
+    const size_t r = (size_t)batch->row[p];
+    if (batch->action[p] >= 0) s->d_pf[r * a + (size_t)batch->action[p]] += s->out.log_pf[p];
+    if (batch->back[p] >= 0) s->d_pb[r * k + (size_t)batch->back[p]] += s->out.log_pb[p];
+    if (s->out.log_pf_exit) s->d_pf[r * a + (size_t)env->exit_action] += s->out.log_pf_exit[p];
+    if (s->out.log_f) s->d_log_f[r] += s->out.log_f[p];
+  }
+  job j = {s, batch, policy};
+  flv_parallel(threads, flv_chunk_count(batch->rows.n, ROWS_PER_TASK), logits_rows, &j);
+}

@@ -1,0 +1,38 @@
+// Score: from an evaluated batch to what objectives read, and from their cotangents back to network outputs.
+//
+// log P_F of the action taken at a row is one entry of that row's log-softmax, so for the cotangent g of
+// log P_F(a | s) the row's logits receive g ([a' = a] - P_F(a' | s)), summed over all visits.
+#ifndef FLUVIAL_LEARN_SCORE_H
+#define FLUVIAL_LEARN_SCORE_H
+
+#include "fluvial/objective.h"
+#include "fluvial/reward.h"
+#include "learn/batch.h"
+
+typedef struct flv_score {
+  flv_trajectories in;
+  flv_cotangents out;
+  unsigned needs;
+  double *log_pf, *log_pb, *log_f, *log_pf_exit, *log_r_state; // [positions]
+  double *log_r_row;                                           // [max_rows]
+  int32_t *last_rows;                                          // [max_n] distinct last rows
+  unsigned char *last_states;                                  // [max_n * state_size]
+  uint8_t *is_last;                                            // [max_rows]
+  double *log_r_last;                                          // [max_n]
+  double *d_pf, *d_pb, *d_log_f;                               // [max_rows, n_actions | n_back | 1]
+  void *block;
+} flv_score;
+
+flv_status flv_score_init(flv_score *score, const flv_batch *batch, unsigned needs, flv_error *err);
+void flv_score_free(flv_score *score);
+
+// log R of every trajectory's object, into batch->log_r (and of all rows where the objective needs it).
+void flv_score_rewards(flv_score *score, flv_batch *batch, const flv_reward *reward);
+
+// Fills score->in with trajectories [0, n) of the batch, and zeroes score->out.
+void flv_score_gather(flv_score *score, const flv_batch *batch, const flv_policy *policy, int n);
+
+// Writes the cotangents of the network's outputs, for all rows, into batch->acts.
+void flv_score_scatter(flv_score *score, flv_batch *batch, const flv_policy *policy, int threads);
+
+#endif

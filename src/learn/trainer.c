@@ -1,0 +1,137 @@
+// One iteration of training: sample, score, objective, backward, update.
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/memory.h"
+#include "base/parallel.h"
+#include "learn/objective.h"
+#include "learn/trainer_impl.h"
+#include "nn/blas.h"
+
+static flv_status make_problem(flv_trainer *t, const flv_env *env, const flv_reward *reward, flv_error *err) {
+  t->reward = reward ? reward : (t->own_reward = flv_reward_new(t->cfg, err));
+  if (!t->reward) return err ? err->status : FLV_EINVAL;
+  t->env = env ? env : (t->own_env = flv_env_new(t->cfg, &t->reward->shape, err));
+  if (!t->env) return err ? err->status : FLV_EINVAL;
+  return t->reward->bind ? t->reward->bind(t->reward, t->env, err) : FLV_OK;
+}
+
+static flv_status make_learner(flv_trainer *t, flv_error *err) {
+  const flv_config *cfg = t->cfg;
+  t->objective = flv_config_component(cfg, "objective")->impl;
+  t->objective_cfg = flv_config_values(cfg, "objective");
+  FLV_TRY(flv_policy_init(&t->policy, t->env, flv_config_component(cfg, "policy"),
+                          flv_config_values(cfg, "policy"), t->objective->needs, (uint64_t)t->train->seed,
+                          err));
+  FLV_TRY(flv_batch_init(&t->batch, &t->policy, t->train->batch, t->train->intern, true, err));
+  FLV_TRY(flv_sampler_init(&t->sampler, &t->batch, err));
+  FLV_TRY(flv_score_init(&t->score, &t->batch, t->objective->needs, err));
+  FLV_TRY(flv_replay_init(&t->replay, flv_config_values(cfg, "replay"), t->env, err));
+  FLV_TRY(flv_optim_init(&t->optim, flv_config_component(cfg, "optimiser"), flv_config_values(cfg, "optimiser"),
+                         t->policy.net, err));
+  flv_schedule_init(&t->schedule, flv_config_component(cfg, "schedule"), flv_config_values(cfg, "schedule"));
+  t->grad = flv_alloc(t->policy.n_params * sizeof *t->grad);
+  return t->grad ? FLV_OK : flv_fail(err, FLV_ENOMEM, "out of memory for the gradient");
+}
+
+flv_trainer *flv_trainer_new(const flv_config *cfg, const flv_env *env, const flv_reward *reward, int threads,
+                             flv_error *err) {
+  flv_error local = {0};
+  if (!err) err = &local;
+  flv_trainer *t = calloc(1, sizeof *t);
+  if (!t) {
+    flv_fail(err, FLV_ENOMEM, "out of memory for a trainer");
+    return NULL;
+  }
+  t->threads = threads > 0 ? threads : flv_cores();
+  t->cfg = flv_config_clone(cfg, err);
+  if (t->cfg) t->train = flv_config_values(t->cfg, "");
+  if (!t->cfg || flv_blas_check(err) != FLV_OK || make_problem(t, env, reward, err) != FLV_OK ||
+      make_learner(t, err) != FLV_OK) {
+    flv_trainer_free(t);
+    return NULL;
+  }
+  return t;
+}
+
+void flv_trainer_free(flv_trainer *trainer) {
+  flv_trainer *t = trainer;
+  if (!t) return;
+  if (t->evaluator) t->free_evaluator(t->evaluator);
+  flv_free(t->grad);
+  flv_optim_free(&t->optim);
+  flv_replay_free(&t->replay);
+  flv_score_free(&t->score);
+  flv_sampler_free(&t->sampler);
+  flv_batch_free(&t->batch);
+  flv_policy_free(&t->policy);
+  flv_env_free(t->own_env);
+  flv_reward_free(t->own_reward);
+  flv_config_free(t->cfg);
+  free(t);
+}
+
+// Fills the batch; returns how many of its trajectories are trained on (always the first ones).
+static int collect(flv_trainer *t) {
+  flv_batch *b = &t->batch;
+  const flv_rng actions = {(uint64_t)t->train->seed, FLV_RNG_ACTION, (uint64_t)t->iteration};
+  const flv_rng replays = {(uint64_t)t->train->seed, FLV_RNG_REPLAY, (uint64_t)t->iteration};
+  const flv_explore explore =
+      flv_explore_at(flv_config_values(t->cfg, "exploration"), t->iteration, t->train->iterations);
+  const flv_replay_plan plan = flv_replay_plan_at(&t->replay, t->train->batch);
+  flv_batch_clear(b);
+  flv_sampler_run(&t->sampler, b, &t->policy, &explore, actions, plan.fresh, t->threads);
+  flv_replay_push(&t->replay, b, plan.fresh);
+  t->trajectories += plan.fresh;
+  if (plan.train == 0) flv_batch_clear(b); // fresh ones only fill the buffer
+  flv_replay_draw(&t->replay, &t->sampler, b, replays, plan.replayed);
+  flv_batch_evaluate_pf(b, &t->policy, t->threads);
+  flv_batch_evaluate_rest(b, &t->policy, t->threads);
+  return b->n;
+}
+
+static void fill_stats(const flv_trainer *t, flv_stats *stats, double loss, double grad_norm) {
+  const flv_batch *b = &t->batch;
+  double sum = 0.0;
+  for (int i = 0; i < b->n; i++) sum += b->log_r[i];
+  *stats = (flv_stats){
+      .iteration = t->iteration,
+      .trajectories = t->trajectories,
+      .loss = loss,
+      .log_z = (double)*flv_policy_log_z(&t->policy),
+      .ess = t->score.out.ess,
+      .mean_log_r = sum / b->n,
+      .mean_length = (double)b->offset[b->n] / b->n - (t->env->exit_action < 0),
+      .states = b->offset[b->n],
+      .distinct = b->rows.n,
+      .lr_factor = t->optim.lr_factor,
+      .grad_norm = grad_norm,
+  };
+}
+
+flv_status flv_trainer_step(flv_trainer *trainer, flv_stats *stats, flv_error *err) {
+  flv_trainer *t = trainer;
+  const int n = collect(t);
+  flv_score_rewards(&t->score, &t->batch, t->reward);
+  flv_score_gather(&t->score, &t->batch, &t->policy, n);
+  const double loss = t->objective->loss(t->objective_cfg, &t->score.in, &t->score.out);
+  flv_score_scatter(&t->score, &t->batch, &t->policy, t->threads);
+  flv_net_backward(t->policy.net, t->policy.params, &t->batch.acts, t->batch.rows.n, t->grad, t->threads);
+  t->grad[t->policy.net->n_params] = (float)t->score.out.log_z;
+  const double norm = flv_grad_norm(t->policy.n_params, t->grad);
+  if (!isfinite(loss) || !isfinite(norm))
+    return flv_fail(err, FLV_ENAN, "iteration %lld: %s is not finite (%g)", (long long)t->iteration + 1,
+                    isfinite(loss) ? "the gradient" : "the loss", isfinite(loss) ? norm : loss);
+  t->optim.lr_factor = flv_schedule_at(&t->schedule, t->iteration, t->train->iterations);
+  flv_optim_step(&t->optim, t->policy.params, t->grad, norm, t->threads);
+  t->iteration++;
+  if (stats) fill_stats(t, stats, loss, norm);
+  return FLV_OK;
+}
+
+const flv_env *flv_trainer_env(const flv_trainer *trainer) { return trainer->env; }
+const flv_reward *flv_trainer_reward(const flv_trainer *trainer) { return trainer->reward; }
+const flv_config *flv_trainer_config(const flv_trainer *trainer) { return trainer->cfg; }
+int64_t flv_trainer_iteration(const flv_trainer *trainer) { return trainer->iteration; }
+int64_t flv_trainer_trajectories(const flv_trainer *trainer) { return trainer->trajectories; }

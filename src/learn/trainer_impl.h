@@ -1,0 +1,42 @@
+// The trainer's parts, for the rooms that evaluate and save it.
+#ifndef FLUVIAL_LEARN_TRAINER_IMPL_H
+#define FLUVIAL_LEARN_TRAINER_IMPL_H
+
+#include "fluvial/trainer.h"
+#include "learn/batch.h"
+#include "learn/explore.h"
+#include "learn/policy.h"
+#include "learn/replay.h"
+#include "learn/sampler.h"
+#include "learn/score.h"
+#include "learn/sections.h"
+#include "nn/optim.h"
+
+struct flv_trainer {
+  flv_config *cfg;
+  const flv_train_cfg *train;
+  const flv_env *env;
+  const flv_reward *reward;
+  flv_env *own_env;       // NULL if the caller's
+  flv_reward *own_reward; // likewise
+  const flv_objective *objective;
+  const void *objective_cfg;
+  int threads;
+
+  flv_policy policy;
+  flv_batch batch;
+  flv_sampler sampler;
+  flv_score score;
+  flv_replay replay;
+  flv_optim optim;
+  flv_schedule schedule;
+  float *grad; // [policy.n_params]
+
+  int64_t iteration;    // updates made
+  int64_t trajectories; // sampled
+
+  struct flv_evaluator *evaluator; // the exact room's; made at the first evaluation
+  void (*free_evaluator)(struct flv_evaluator *evaluator);
+};
+
+#endif

@@ -1,0 +1,50 @@
+// Counts and fails allocations: this file replaces malloc and its kin in the program that includes it (glibc
+// only). Under a sanitizer, which brings its own, it does nothing and alloc_hooked is 0.
+#ifndef FLUVIAL_TESTS_ALLOC_H
+#define FLUVIAL_TESTS_ALLOC_H
+
+#include <errno.h>
+#include <stddef.h>
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || !defined(__GLIBC__)
+#define ALLOC_HOOKED 0
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
+#define ALLOC_HOOKED 0
+#else
+#define ALLOC_HOOKED 1
+#endif
+#else
+#define ALLOC_HOOKED 1
+#endif
+
+static const int alloc_hooked = ALLOC_HOOKED;
+static long alloc_count;          // calls so far
+static long alloc_fail_at = -1;   // the call with this number (from 0) fails, once; -1: none
+
+#if ALLOC_HOOKED
+extern void *__libc_malloc(size_t size);
+extern void *__libc_calloc(size_t n, size_t size);
+extern void *__libc_realloc(void *p, size_t size);
+extern void *__libc_memalign(size_t alignment, size_t size);
+
+static int alloc_fails(void) {
+  const long now = __atomic_fetch_add(&alloc_count, 1, __ATOMIC_RELAXED);
+  if (now != alloc_fail_at) return 0;
+  errno = ENOMEM;
+  return 1;
+}
+void *malloc(size_t size) { return alloc_fails() ? NULL : __libc_malloc(size); }
+void *calloc(size_t n, size_t size) { return alloc_fails() ? NULL : __libc_calloc(n, size); }
+void *realloc(void *p, size_t size) { return alloc_fails() ? NULL : __libc_realloc(p, size); }
+int posix_memalign(void **p, size_t alignment, size_t size) {
+  if (alloc_fails()) return ENOMEM;
+  *p = __libc_memalign(alignment, size);
+  return *p ? 0 : ENOMEM;
+}
+void *aligned_alloc(size_t alignment, size_t size) {
+  return alloc_fails() ? NULL : __libc_memalign(alignment, size);
+}
+#endif
+
+#endif

@@ -1,0 +1,218 @@
+// Run directories: resumed runs equal uninterrupted ones bit for bit, however they were interrupted, and nothing
+// is lost when something fails.
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "io/file.h"
+#include "train_setup.h"
+
+static char folder[64]; // of this test program
+
+static const char *in(const char *name) {
+  static char path[4][256];
+  static int next;
+  char *p = path[next++ % 4];
+  snprintf(p, sizeof path[0], "%s/%s", folder, name);
+  return p;
+}
+
+static int make_folder(void **unused) {
+  (void)unused;
+  snprintf(folder, sizeof folder, "/tmp/fluvial_test_run_XXXXXX");
+  return mkdtemp(folder) ? 0 : -1;
+}
+
+static int remove_folder(void **unused) {
+  (void)unused;
+  char command[128];
+  snprintf(command, sizeof command, "rm -rf '%s'", folder);
+  return system(command);
+}
+
+static flv_config *tiny(const char *iterations) {
+  return configure(SETTINGS({"env.side", "5"}, {"iterations", iterations}, {"batch", "8"}, {"eval_every", "7"},
+                            {"checkpoint_every", "10"}, {"policy.hidden", "[16]"}, {"replay.capacity", "30"},
+                            {"exploration.epsilon", "0.2"}, {"schedule", "plateau"}, {"schedule.patience", "20"}));
+}
+
+static flv_status train(const flv_config *cfg, const char *out, const char *resume, const volatile int *stop,
+                        flv_error *err) {
+  const flv_run_options options = {.out = out, .resume = resume, .threads = 1, .stop = stop};
+  return flv_run_train(cfg, &options, err);
+}
+
+static void assert_same_file(const char *a, const char *b, const char *name) {
+  char pa[512], pb[512], *x, *y;
+  size_t n, m;
+  flv_error err = {0};
+  snprintf(pa, sizeof pa, "%s/%s", a, name);
+  snprintf(pb, sizeof pb, "%s/%s", b, name);
+  if (flv_file_read(pa, &x, &n, &err) != FLV_OK) fail_msg("%s", err.text);
+  if (flv_file_read(pb, &y, &m, &err) != FLV_OK) fail_msg("%s", err.text);
+  if (n != m || memcmp(x, y, n) != 0) fail_msg("%s and %s differ", pa, pb);
+  free(x);
+  free(y);
+}
+
+static void assert_same_tensors(const char *a, const char *b) {
+  flv_error err = {0};
+  flv_trainer *x = flv_run_open(a, 1, &err), *y = flv_run_open(b, 1, &err);
+  if (!x || !y) fail_msg("%s", err.text);
+  assert_same_state(x, y);
+  flv_trainer_free(x);
+  flv_trainer_free(y);
+}
+
+static void stopped_and_resumed(void **unused) {
+  (void)unused;
+  flv_error err = {0};
+  flv_config *cfg = tiny("60");
+  assert_int_equal(train(cfg, in("whole"), NULL, NULL, &err), FLV_OK);
+  const volatile int stop = 1; // at once: the checkpoint of iteration 0
+  assert_int_equal(train(cfg, in("parts"), NULL, &stop, &err), FLV_ESTOPPED);
+  assert_non_null(strstr(err.text, "--resume"));
+  if (train(NULL, NULL, in("parts"), NULL, &err) != FLV_OK) fail_msg("%s", err.text);
+  assert_same_file(in("whole"), in("parts"), "metrics.csv");
+  assert_same_file(in("whole"), in("parts"), "config.yaml");
+  assert_same_tensors(in("whole"), in("parts"));
+  assert_int_equal(train(NULL, NULL, in("parts"), NULL, &err), FLV_OK); // a finished run stays as it is
+  assert_same_file(in("whole"), in("parts"), "metrics.csv");
+  flv_config_free(cfg);
+}
+
+// SIGKILL at random instants, at least 50 of them, then on to the end.
+static void killed_and_resumed(void **unused) {
+  (void)unused;
+  flv_error err = {0};
+  flv_config *cfg = tiny("4000");
+  assert_int_equal(train(cfg, in("calm"), NULL, NULL, &err), FLV_OK);
+  int kills = 0;
+  unsigned random = 12345;
+  for (bool finished = false; !finished;) {
+    const bool begun = access(in("killed/config.yaml"), F_OK) == 0;
+    const pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+      flv_error e = {0};
+      const flv_status s = begun ? train(NULL, NULL, in("killed"), NULL, &e) : train(cfg, in("killed"), NULL, NULL, &e);
+      if (s != FLV_OK) fprintf(stderr, "%s\n", e.text);
+      _exit(s == FLV_OK ? 0 : 1);
+    }
+    random = random * 1664525u + 1013904223u;
+    if (kills < 60) {
+      const struct timespec pause = {0, (long)(random >> 8) % 20000 * 1000}; // up to 20 ms
+      nanosleep(&pause, NULL);
+      kill(child, SIGKILL);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    if (WIFSIGNALED(status)) kills++;
+    else if (WEXITSTATUS(status) != 0) fail_msg("a resumed run failed after %d kills", kills);
+    else finished = true;
+  }
+  print_message("killed %d times\n", kills);
+  assert_true(kills >= 50);
+  assert_same_file(in("calm"), in("killed"), "metrics.csv");
+  assert_same_tensors(in("calm"), in("killed"));
+  flv_config_free(cfg);
+}
+
+static void directories_in_use(void **unused) {
+  (void)unused;
+  flv_error err = {0};
+  flv_config *cfg = tiny("10");
+  assert_int_equal(train(cfg, in("used"), NULL, NULL, &err), FLV_OK);
+  assert_int_equal(train(cfg, in("used"), NULL, NULL, &err), FLV_EBUSY);
+  assert_non_null(strstr(err.text, "holds a run already"));
+  assert_int_equal(mkdir(in("full"), 0777), 0);
+  FILE *f = fopen(in("full/precious.txt"), "w");
+  assert_non_null(f);
+  fclose(f);
+  assert_int_equal(train(cfg, in("full"), NULL, NULL, &err), FLV_EBUSY);
+  assert_int_equal(access(in("full/precious.txt"), F_OK), 0);
+  assert_int_equal(train(cfg, in("full/precious.txt/run"), NULL, NULL, &err), FLV_EIO);
+  assert_int_equal(train(NULL, NULL, in("nowhere"), NULL, &err), FLV_EIO);
+  assert_non_null(strstr(err.text, "not a run directory"));
+  flv_config_free(cfg);
+}
+
+static void overwrite(const char *path, long at, const char *text) {
+  FILE *f = fopen(path, "r+");
+  assert_non_null(f);
+  fseek(f, at, at < 0 ? SEEK_END : SEEK_SET);
+  fputs(text, f);
+  fclose(f);
+}
+
+static void broken_checkpoints(void **unused) {
+  (void)unused;
+  flv_error err = {0};
+  flv_config *cfg = tiny("10");
+  assert_int_equal(train(cfg, in("broken"), NULL, NULL, &err), FLV_OK);
+  const char *path = in("broken/checkpoint.safetensors");
+  overwrite(path, -40, "xyz"); // in the data
+  assert_int_equal(train(NULL, NULL, in("broken"), NULL, &err), FLV_EIO);
+  assert_non_null(strstr(err.text, "checkpoint.safetensors"));
+  path = in("broken/checkpoint.safetensors");
+  assert_int_equal(truncate(path, 1000), 0);
+  assert_int_equal(train(NULL, NULL, in("broken"), NULL, &err), FLV_EIO);
+  assert_int_equal(train(cfg, in("other"), NULL, NULL, &err), FLV_OK);
+  char *text;
+  size_t size;
+  assert_int_equal(flv_file_read(in("other/config.yaml"), &text, &size, &err), FLV_OK);
+  char *seed = strstr(text, "seed: 1");
+  assert_non_null(seed);
+  overwrite(in("other/config.yaml"), (long)(seed - text), "seed: 2");
+  free(text);
+  assert_int_equal(train(NULL, NULL, in("other"), NULL, &err), FLV_EINVAL);
+  assert_non_null(strstr(err.text, "another configuration"));
+  flv_config_free(cfg);
+}
+
+static void samples_and_evaluations(void **unused) {
+  (void)unused;
+  flv_error err = {0};
+  flv_evaluation e;
+  flv_config *cfg = tiny("10");
+  assert_int_equal(train(cfg, in("drawn"), NULL, NULL, &err), FLV_OK);
+  assert_int_equal(flv_run_evaluate(in("drawn"), 1, 100, &e, &err), FLV_OK);
+  assert_true(e.exact && e.n == 25);
+  if (flv_run_sample(in("drawn"), 1, 1, 5000, in("x.csv"), &err) != FLV_OK) fail_msg("%s", err.text);
+  if (flv_run_sample(in("drawn"), 1, 1, 5000, in("x.npy"), &err) != FLV_OK) fail_msg("%s", err.text);
+  flv_shape csv, npy;
+  double *a, *b;
+  assert_int_equal(flv_table_read(in("x.csv"), &csv, &a, &err), FLV_OK);
+  assert_int_equal(flv_table_read(in("x.npy"), &npy, &b, &err), FLV_OK);
+  assert_int_equal(csv.side[0], 5000);
+  assert_int_equal(csv.side[1], 3);
+  assert_int_equal(npy.side[1], 2);
+  for (int i = 0; i < 5000; i++)
+    for (int d = 0; d < 2; d++) {
+      assert_true(a[3 * i + d] == b[2 * i + d]);
+      assert_true(a[3 * i + d] >= 0.0 && a[3 * i + d] < 5.0);
+    }
+  free(a);
+  free(b);
+  assert_int_equal(flv_run_sample(in("drawn"), 1, 1, 5, in("x.txt"), &err), FLV_EINVAL);
+  flv_config_free(cfg);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(stopped_and_resumed), cmocka_unit_test(killed_and_resumed),
+      cmocka_unit_test(directories_in_use),  cmocka_unit_test(broken_checkpoints),
+      cmocka_unit_test(samples_and_evaluations),
+  };
+  return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}

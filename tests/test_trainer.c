@@ -1,0 +1,234 @@
+// Whole trainers: every objective learns, the same seed gives the same bits, bad losses stop, memory is fixed.
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <math.h>
+#include <stdio.h>
+
+#include "alloc.h"
+#include "train_setup.h"
+
+static double trained_jsd(flv_trainer *t, int iterations) {
+  flv_error err = {0};
+  flv_evaluation e;
+  for (int i = 0; i < iterations; i++) step(t, NULL);
+  if (flv_trainer_evaluate(t, 0, &e, &err) != FLV_OK) fail_msg("%s", err.text);
+  assert_true(e.exact);
+  return e.jsd;
+}
+
+static void check_learns(const char *objective, const char *options, const char *p_b) {
+  flv_trainer *t = make(1, SETTINGS({"env.side", "6"}, {"reward.r0", "0.1"}, {"batch", "64"},
+                                    {"objective.name", objective}, {"policy.hidden", "[64, 64]"},
+                                    {"policy.p_b", p_b}, {"optimiser.lr", "3e-3"}, {"objective.baseline", options}) );
+  const double before = trained_jsd(t, 0), after = trained_jsd(t, 1000);
+  printf("%-20s %-14s P_B %-8s JSD %.1e -> %.1e\n", objective, options, p_b, before, after);
+  if (after > 0.02 * before + 2e-3) fail_msg("%s (%s) did not learn: JSD %g -> %g", objective, options, before, after);
+  flv_trainer_free(t);
+}
+
+static void balance_objectives_learn(void **unused) {
+  (void)unused;
+  static const char *const names[] = {"tb", "db", "modified_db"}, *const backward[] = {"tied", "learned", "uniform"};
+  for (int o = 0; o < 3; o++)
+    for (int b = 0; b < 3; b++) {
+      flv_trainer *t = make(1, SETTINGS({"env.side", "6"}, {"reward.r0", "0.1"}, {"objective", names[o]},
+                                        {"policy.hidden", "[64, 64]"}, {"policy.p_b", backward[b]},
+                                        {"optimiser.lr", "3e-3"}, {"exploration.epsilon", "0.1"}));
+      const double before = trained_jsd(t, 0), after = trained_jsd(t, 1000);
+      printf("%-20s P_B %-8s JSD %.1e -> %.1e\n", names[o], backward[b], before, after);
+      if (after > 0.02 * before + 1e-3)
+        fail_msg("%s with P_B %s did not learn: JSD %g -> %g", names[o], backward[b], before, after);
+      flv_trainer_free(t);
+    }
+}
+
+static void divergence_objectives_learn(void **unused) {
+  (void)unused;
+  check_learns("reverse_kl", "none", "learned");
+  check_learns("reverse_kl", "local", "tied");
+  check_learns("reverse_kl", "global", "uniform");
+  check_learns("reverse_kl", "leave_one_out", "learned");
+  check_learns("forward_kl", "global", "learned");
+  check_learns("forward_kl", "leave_one_out", "uniform");
+  check_learns("reverse_wake_sleep", "global", "learned");
+  check_learns("reverse_wake_sleep", "local", "tied");
+  check_learns("reverse_wake_sleep", "leave_one_out", "learned");
+}
+
+static void wake_sleep_learns(void **unused) {
+  (void)unused;
+  flv_trainer *t = make(1, SETTINGS({"env.side", "6"}, {"reward.r0", "0.1"}, {"objective", "wake_sleep"},
+                                    {"policy.hidden", "[64, 64]"}, {"optimiser.lr", "3e-3"}));
+  const double before = trained_jsd(t, 0), after = trained_jsd(t, 1000);
+  if (after > 0.02 * before + 2e-3) fail_msg("JSD %g -> %g", before, after);
+  flv_trainer_free(t);
+}
+
+static void other_policies_learn(void **unused) {
+  (void)unused;
+  flv_trainer *table = make(1, SETTINGS({"env.side", "6"}, {"reward.r0", "0.1"}, {"policy", "tabular"},
+                                        {"optimiser.lr", "2e-2"}));
+  assert_true(trained_jsd(table, 1500) < 2e-3);
+  flv_trainer_free(table);
+  flv_trainer *norm = make(1, SETTINGS({"env.side", "6"}, {"reward.r0", "0.1"}, {"policy.layernorm", "true"},
+                                       {"policy.hidden", "[48, 48, 48]"}, {"policy.activation", "leaky_relu"}));
+  assert_true(trained_jsd(norm, 1000) < 5e-3);
+  flv_trainer_free(norm);
+}
+
+static void replay_learns_off_policy(void **unused) {
+  (void)unused;
+  flv_trainer *t = make(1, SETTINGS({"env.side", "6"}, {"reward.r0", "0.1"}, {"replay.capacity", "1000"},
+                                    {"replay.fraction", "1"}, {"optimiser.lr", "3e-3"}));
+  assert_true(trained_jsd(t, 1500) < 5e-3);
+  flv_trainer_free(t);
+}
+
+// Large enough that every parallel path (column tiles, row chunks, shards) is taken.
+static void threads_do_not_change_bits(void **unused) {
+  (void)unused;
+  static const char *const optimisers[] = {"adam", "sgd"};
+  for (int o = 0; o < 2; o++) {
+    flv_trainer *t[3];
+    for (int k = 0; k < 3; k++)
+      t[k] = make(k + 1, SETTINGS({"env.dim", "4"}, {"env.side", "8"}, {"batch", "128"}, {"optimiser", optimisers[o]},
+                                  {"optimiser.lr", "1e-4"}, {"optimiser.clip_norm", "1"},
+                                  {"replay.capacity", "500"}, {"replay.fraction", "0.25"},
+                                  {"exploration.epsilon", "0.1"}));
+    for (int i = 0; i < 15; i++)
+      for (int k = 0; k < 3; k++) step(t[k], NULL);
+    for (int k = 1; k < 3; k++) assert_same_state(t[0], t[k]);
+    for (int k = 0; k < 3; k++) flv_trainer_free(t[k]);
+  }
+}
+
+static void seeds_differ(void **unused) {
+  (void)unused;
+  flv_stats a, b;
+  flv_trainer *x = make(1, SETTINGS({"seed", "1"})), *y = make(1, SETTINGS({"seed", "2"}));
+  step(x, &a);
+  step(y, &b);
+  assert_true(a.loss < b.loss || a.loss > b.loss);
+  flv_trainer_free(x);
+  flv_trainer_free(y);
+}
+
+static void log_reward_nan(const flv_reward *reward, const flv_env *env, int n, const void *states, double *log_r) {
+  (void)reward, (void)env, (void)states;
+  for (int i = 0; i < n; i++) log_r[i] = (double)NAN;
+}
+
+static void a_loss_that_is_not_a_number_stops(void **unused) {
+  (void)unused;
+  const flv_reward bad = {.name = "bad", .exponent = 1.0, .log_reward = log_reward_nan};
+  flv_config *cfg = configure(SETTINGS({"env.side", "4"}));
+  flv_error err = {0};
+  flv_trainer *t = flv_trainer_new(cfg, NULL, &bad, 1, &err), *fresh = flv_trainer_new(cfg, NULL, &bad, 1, &err);
+  assert_non_null(t);
+  assert_int_equal(flv_trainer_step(t, NULL, &err), FLV_ENAN);
+  assert_non_null(strstr(err.text, "not finite"));
+  assert_int_equal(flv_trainer_iteration(t), 0);
+  flv_tensor a[192], b[192];
+  const int n = flv_trainer_tensors(t, a, 192);
+  flv_trainer_tensors(fresh, b, 192);
+  for (int i = 0; i < n; i++)
+    if (strcmp(a[i].name, "trajectories") != 0) assert_memory_equal(a[i].data, b[i].data, tensor_bytes(&a[i]));
+  flv_trainer_free(t);
+  flv_trainer_free(fresh);
+  flv_config_free(cfg);
+}
+
+// Too many states to enumerate: the estimates bound what they estimate.
+static void evaluation_by_sampling(void **unused) {
+  (void)unused;
+  flv_error err = {0};
+  flv_evaluation e;
+  flv_trainer *t = make(1, SETTINGS({"env.dim", "16"}, {"env.side", "3"}, {"reward.r0", "0.5"}, {"batch", "64"}));
+  assert_int_equal(flv_trainer_evaluate(t, 5000, &e, &err), FLV_OK);
+  assert_false(e.exact);
+  assert_int_equal(e.n, 5000);
+  assert_true(e.jsd > 0.0 && e.jsd < log(2.0) + 1e-9);
+  assert_true(e.tv > 0.0 && e.tv < 1.5);
+  assert_true(e.kl_qp > 0.0);
+  assert_int_equal(flv_trainer_distribution(t, NULL, NULL, &err), FLV_EINVAL);
+  flv_trainer_free(t);
+}
+
+static void no_allocation_between_iterations(void **unused) {
+  (void)unused;
+  if (!alloc_hooked) {
+    print_message("skipped: a sanitizer replaces malloc\n");
+    skip();
+  }
+  for (int threads = 1; threads <= 2; threads++) {
+    flv_trainer *t = make(threads, SETTINGS({"env.dim", "4"}, {"env.side", "8"}, {"replay.capacity", "100"},
+                                            {"exploration.epsilon", "0.1"}));
+    flv_error err = {0};
+    flv_evaluation e;
+    for (int i = 0; i < 5; i++) step(t, NULL);
+    assert_int_equal(flv_trainer_evaluate(t, 0, &e, &err), FLV_OK);
+    const long before = alloc_count;
+    for (int i = 0; i < 20; i++) step(t, NULL);
+    assert_int_equal(flv_trainer_evaluate(t, 0, &e, &err), FLV_OK);
+    assert_int_equal(alloc_count - before, 0);
+    flv_trainer_free(t);
+  }
+}
+
+// Fails the k-th allocation of configuring, training and evaluating, for every k until none is left to fail.
+static void every_allocation_may_fail(void **unused) {
+  (void)unused;
+  if (!alloc_hooked) {
+    print_message("skipped: a sanitizer replaces malloc\n");
+    skip();
+  }
+  static const char *const objectives[] = {"tb", "modified_db"};
+  for (int o = 0; o < 2; o++) {
+    int failures = 0;
+    for (long k = 0;; k++) {
+      flv_error err = {0};
+      flv_evaluation e;
+      alloc_count = 0;
+      alloc_fail_at = k;
+      flv_config *cfg = flv_config_new(&err);
+      flv_status status = cfg ? flv_config_set(cfg, "objective", objectives[o], &err) : err.status;
+      if (status == FLV_OK) status = flv_config_set(cfg, "replay.capacity", "10", &err);
+      flv_trainer *t = status == FLV_OK ? flv_trainer_new(cfg, NULL, NULL, 1, &err) : NULL;
+      if (t) status = flv_trainer_step(t, NULL, &err);
+      if (t && status == FLV_OK) status = flv_trainer_evaluate(t, 0, &e, &err);
+      const bool done = alloc_count <= k;
+      alloc_fail_at = -1;
+      if (!done) {
+        failures++;
+        if (t && status == FLV_OK) fail_msg("allocation %ld failed and nobody noticed", k);
+        assert_int_equal(err.status, FLV_ENOMEM);
+        assert_true(err.text[0] != '\0');
+      }
+      flv_trainer_free(t);
+      flv_config_free(cfg);
+      if (done) break;
+    }
+    assert_true(failures > 10);
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(balance_objectives_learn),
+      cmocka_unit_test(divergence_objectives_learn),
+      cmocka_unit_test(wake_sleep_learns),
+      cmocka_unit_test(other_policies_learn),
+      cmocka_unit_test(replay_learns_off_policy),
+      cmocka_unit_test(threads_do_not_change_bits),
+      cmocka_unit_test(seeds_differ),
+      cmocka_unit_test(a_loss_that_is_not_a_number_stops),
+      cmocka_unit_test(evaluation_by_sampling),
+      cmocka_unit_test(no_allocation_between_iterations),
+      cmocka_unit_test(every_allocation_may_fail),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -22,12 +22,13 @@ typedef struct flv_trajectories {
   const int32_t *offset;    // [n+1]
   const double *log_pf;     // [offset[n]]
   const double *log_pb;     // [offset[n]]
-  const double *log_f;      // [offset[n]] log F(s), learned, unused at the last position; NULL if not needed
+  const double *log_f;      // [offset[n]] log F(s), learned; NULL if not needed
   const double *log_pf_exit; // [offset[n]] log P_F(exit | s); NULL if not needed
   const double *log_r_state; // [offset[n]] log R(s) of every state; NULL if not needed
   const double *log_r;      // [n] log R(x)
   const double *log_pi;     // [n] log-probability under the behaviour policy that made the trajectory
   double log_z;             // learned log Z
+  bool exits;               // the last position takes an exit action; else it is a terminal state
   double *scratch;          // [6 n + 2 offset[n]] doubles to work in
 } flv_trajectories;
 

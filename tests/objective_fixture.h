@@ -1,0 +1,172 @@
+// What the tests of objectives share: an objective with its options, ragged batches, the naive
+// sums.
+#ifndef FLUVIAL_TESTS_OBJECTIVE_FIXTURE_H
+#define FLUVIAL_TESTS_OBJECTIVE_FIXTURE_H
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/rng.h"
+#include "learn/objective.h"
+
+static inline double uniform(int item, int step) {
+  const flv_rng rng = {.seed = 11, .purpose = FLV_RNG_TEST, .iteration = 0};
+  return flv_rng_uniform(rng, (uint32_t)item, (uint32_t)step);
+}
+
+static inline void near(double a, double b, double tolerance) {
+  if (fabs(a - b) <= tolerance * (1.0 + fabs(b))) return;
+  print_error("%.17g is not %.17g\n", a, b);
+  fail();
+}
+
+// ---- a component with its values ----
+
+typedef struct chosen {
+  const flv_component *component;
+  const flv_objective *objective;
+  _Alignas(16) unsigned char cfg[256];
+} chosen;
+
+static inline void set(chosen *c, const char *name, const char *text) {
+  for (int i = 0; i < c->component->n_params; i++) {
+    const flv_param *p = &c->component->params[i];
+    if (strcmp(p->name, name) != 0) continue;
+    if (p->kind == FLV_BOOL) {
+      *(bool *)(void *)(c->cfg + p->offset) = strcmp(text, "true") == 0;
+      return;
+    }
+    assert_int_equal(p->kind, FLV_CHOICE);
+    const char *word = p->choices;
+    for (int k = 0; word; k++) {
+      const size_t length = strcspn(word, "|");
+      if (strlen(text) == length && strncmp(word, text, length) == 0) {
+        *(int *)(void *)(c->cfg + p->offset) = k;
+        return;
+      }
+      word = word[length] ? word + length + 1 : NULL;
+    }
+  }
+  fail_msg("%s has no %s: %s", c->component->name, name, text);
+}
+
+static inline bool has(const chosen *c, const char *name) {
+  for (int i = 0; i < c->component->n_params; i++)
+    if (strcmp(c->component->params[i].name, name) == 0) return true;
+  return false;
+}
+
+static inline chosen choose(const char *name) {
+  chosen c = {0};
+  for (int i = 0; flv_objective_list[i]; i++)
+    if (strcmp(flv_objective_list[i]->name, name) == 0) c.component = flv_objective_list[i];
+  assert_non_null(c.component);
+  assert_true(c.component->size <= sizeof c.cfg);
+  c.objective = c.component->impl;
+  for (int i = 0; i < c.component->n_params; i++)
+    set(&c, c.component->params[i].name, c.component->params[i].def);
+  return c;
+}
+
+static inline chosen choose_with(const char *name, const char *weights, const char *baseline) {
+  chosen c = choose(name);
+  set(&c, "weights", weights);
+  if (has(&c, "baseline")) set(&c, "baseline", baseline);
+  return c;
+}
+
+// ---- batches ----
+
+enum { MAX_N = 8, MAX_P = 64 };
+
+typedef struct inputs { // what an objective reads, all of it writable
+  int n;
+  int32_t offset[MAX_N + 1];
+  double log_pf[MAX_P], log_pb[MAX_P], log_f[MAX_P], exit[MAX_P], r_state[MAX_P];
+  double log_r[MAX_N], log_pi[MAX_N], log_z;
+  bool exits;
+} inputs;
+
+typedef struct outputs {
+  double loss, log_pf[MAX_P], log_pb[MAX_P], log_f[MAX_P], exit[MAX_P], log_z, ess;
+} outputs;
+
+static inline outputs evaluate(const chosen *c, const inputs *in) {
+  // exactly as much scratch as promised, so that the sanitizer sees one double too many
+  double *scratch = malloc(sizeof(double) * (size_t)(6 * in->n + 2 * in->offset[in->n]));
+  assert_non_null(scratch);
+  outputs out = {0};
+  const unsigned needs = c->objective->needs;
+  const flv_trajectories t = {.n = in->n,
+                              .offset = in->offset,
+                              .log_pf = in->log_pf,
+                              .log_pb = in->log_pb,
+                              .log_f = needs & FLV_NEEDS_LOG_F ? in->log_f : NULL,
+                              .log_pf_exit = needs & FLV_NEEDS_EXIT ? in->exit : NULL,
+                              .log_r_state = needs & FLV_NEEDS_STATE_REWARD ? in->r_state : NULL,
+                              .log_r = in->log_r,
+                              .log_pi = in->log_pi,
+                              .log_z = in->log_z,
+                              .exits = in->exits,
+                              .scratch = scratch};
+  flv_cotangents d = {.log_pf = out.log_pf,
+                      .log_pb = out.log_pb,
+                      .log_f = t.log_f ? out.log_f : NULL,
+                      .log_pf_exit = t.log_pf_exit ? out.exit : NULL};
+  out.loss = c->objective->loss(c->cfg, &t, &d);
+  out.log_z = d.log_z;
+  out.ess = d.ess;
+  free(scratch);
+  return out;
+}
+
+// Five ragged trajectories, two of them a single position.
+static inline inputs random_inputs(bool exits) {
+  static const int positions[] = {3, 1, 5, 2, 1};
+  inputs in = {.n = 5, .log_z = 0.7, .exits = exits};
+  for (int i = 0; i < in.n; i++) in.offset[i + 1] = in.offset[i] + positions[i];
+  for (int p = 0; p < in.offset[in.n]; p++) {
+    in.log_pf[p] = -2.0 * uniform(p, 0) - 0.1;
+    in.log_pb[p] = -2.0 * uniform(p, 1) - 0.1;
+    in.log_f[p] = 3.0 * uniform(p, 2) - 1.0;
+    in.exit[p] = -3.0 * uniform(p, 3) - 0.1;
+    in.r_state[p] = 2.0 * uniform(p, 4) - 1.0;
+  }
+  for (int i = 0; i < in.n; i++) {
+    in.log_pb[in.offset[i]] = 0.0;
+    in.log_r[i] = 2.0 * uniform(i, 5) - 1.0;
+    in.log_pi[i] = -3.0 * uniform(i, 6) - 0.5;
+    if (!exits) in.log_pf[in.offset[i + 1] - 1] = 0.0;
+  }
+  return in;
+}
+
+static inline double sum_of(const inputs *in, const double *x, int i) {
+  double s = 0.0;
+  for (int p = in->offset[i]; p < in->offset[i + 1]; p++) s += x[p];
+  return s;
+}
+static inline double log_ratio(const inputs *in, int i) {
+  return sum_of(in, in->log_pf, i) - sum_of(in, in->log_pb, i) - in->log_r[i];
+}
+
+// ---- the four divergences, and the words of their options ----
+
+static const struct {
+  const char *name;
+  bool forward_pf, forward_pb;
+} divergence[] = {{"reverse_kl", false, false},
+                  {"forward_kl", true, true},
+                  {"wake_sleep", true, false},
+                  {"reverse_wake_sleep", false, true}};
+static const char *const weights_word[] = {"self_normalised", "plain", "none"};
+static const char *const baseline_word[] = {"none", "local", "global", "leave_one_out"};
+
+#endif

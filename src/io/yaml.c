@@ -15,7 +15,7 @@
 #include "base/config_values.h"
 #include "io/file.h"
 
-enum { FILE_LIMIT = 1 << 20, ENTRY_LIMIT = 64 };
+enum { FILE_LIMIT = 1 << 16, ENTRY_LIMIT = 64, DEPTH_LIMIT = 16 };
 
 typedef struct reader {
   const char *name;
@@ -196,6 +196,25 @@ static flv_status syntax_error(const yaml_parser_t *parser, const char *name, co
                   at.column + 1, problem, parser->context, parser->context_mark.line + 1);
 }
 
+// libyaml's time grows with the square of the depth of nested brackets, so a file of these is refused before
+// it is loaded. Events come one by one, and scanning stops at the limit.
+static flv_status check_depth(yaml_parser_t *parser, const char *name, const char *text,
+                              size_t size, flv_error *err) {
+  yaml_event_type_t type = YAML_NO_EVENT;
+  for (int depth = 0; type != YAML_STREAM_END_EVENT;) {
+    yaml_event_t event;
+    if (!yaml_parser_parse(parser, &event)) return syntax_error(parser, name, text, size, err);
+    type = event.type;
+    const size_t line = event.start_mark.line + 1;
+    yaml_event_delete(&event);
+    depth += type == YAML_SEQUENCE_START_EVENT || type == YAML_MAPPING_START_EVENT;
+    depth -= type == YAML_SEQUENCE_END_EVENT || type == YAML_MAPPING_END_EVENT;
+    if (depth > DEPTH_LIMIT)
+      return flv_fail(err, FLV_EINVAL, "%s:%zu: nested more than %d deep", name, line, DEPTH_LIMIT);
+  }
+  return FLV_OK;
+}
+
 // Applies the first document, and refuses a second.
 static flv_status apply_text(reader *r, yaml_parser_t *parser, const char *text, size_t size) {
   if (!yaml_parser_load(parser, &r->document))
@@ -214,20 +233,24 @@ static flv_status apply_text(reader *r, yaml_parser_t *parser, const char *text,
   return status;
 }
 
+static flv_status with_parser(reader *r, const char *text, size_t size, bool apply) {
+  yaml_parser_t parser;
+  if (!yaml_parser_initialize(&parser))
+    return flv_fail(r->err, FLV_ENOMEM, "%s: out of memory", r->name);
+  yaml_parser_set_input_string(&parser, (const unsigned char *)text, size);
+  const flv_status status = apply ? apply_text(r, &parser, text, size)
+                                  : check_depth(&parser, r->name, text, size, r->err);
+  yaml_parser_delete(&parser);
+  return status;
+}
+
 flv_status flv_config_parse(flv_config *cfg, const char *name, const char *text, size_t size,
                             flv_error *err) {
   flv_error own = {0};
   reader r = {.name = name, .cfg = flv_config_clone(cfg, err), .err = err ? err : &own};
   if (!r.cfg) return FLV_ENOMEM;
-  yaml_parser_t parser;
-  flv_status status;
-  if (yaml_parser_initialize(&parser)) {
-    yaml_parser_set_input_string(&parser, (const unsigned char *)text, size);
-    status = apply_text(&r, &parser, text, size);
-    yaml_parser_delete(&parser);
-  } else {
-    status = flv_fail(err, FLV_ENOMEM, "%s: out of memory", name);
-  }
+  flv_status status = with_parser(&r, text, size, false);
+  if (status == FLV_OK) status = with_parser(&r, text, size, true);
   if (status == FLV_OK) flv_config_swap(cfg, r.cfg);
   flv_config_free(r.cfg);
   return status;

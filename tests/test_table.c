@@ -1,5 +1,5 @@
-// Array files: every element type and order, round trips, and what happens to damaged or hostile files.
-// Parsers get buffers of exactly the file's size, so the sanitizer builds see one byte too many.
+// Array files: every element type and order, round trips, and damaged or hostile files. Parsers get
+// buffers of exactly the file's size, so the sanitizer builds see one byte too many.
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

@@ -2,11 +2,13 @@
 //
 // A state is a fixed-size record of bytes that can be compared and hashed (unused bytes are zero).
 // A trajectory starts at s0, takes forward actions, and ends in one of two ways:
-//   - environments with an exit action (exit_action >= 0) end by taking it; the object is the state where
-//     it was taken, and P_B of that last step is 1;
-//   - environments without one end in states for which `terminal` holds; these have no forward actions.
-// All functions work on batches: n states, state_size bytes each, one after another, the first aligned to
-// 8 bytes. They cannot fail. env_template.h makes this table out of one-state inline functions.
+//   - environments with an exit action (exit_action >= 0) end by taking it; the object is the state
+//     where it was taken, and P_B of that last step is 1;
+//   - environments without one end in states for which `terminal` holds; these have no forward
+//     actions.
+// All functions work on batches: n states, state_size bytes each, one after another, the first
+// aligned to 8 bytes. They cannot fail. env_template.h makes this table out of one-state inline
+// functions.
 #ifndef FLUVIAL_ENV_H
 #define FLUVIAL_ENV_H
 
@@ -38,16 +40,18 @@ typedef struct flv_env_ops {
   // mask[i*n_actions + a] = 1 where action a is legal at state i; likewise over n_back.
   void (*mask)(const flv_env *env, int n, const void *states, uint8_t *mask);
   void (*mask_back)(const flv_env *env, int n, const void *states, uint8_t *mask);
-  // Backward action that undoes action[i] taken at parent i; forward action that backward action back[i]
-  // of child i undoes. -1 for those that leave the state as it is.
-  void (*back_of)(const flv_env *env, int n, const void *parents, const int32_t *action, int32_t *back);
-  void (*action_of)(const flv_env *env, int n, const void *children, const int32_t *back, int32_t *action);
+  // Backward action that undoes action[i] taken at parent i; forward action that backward action
+  // back[i] of child i undoes. -1 for those that leave the state as it is.
+  void (*back_of)(const flv_env *env, int n, const void *parents, const int32_t *action,
+                  int32_t *back);
+  void (*action_of)(const flv_env *env, int n, const void *children, const int32_t *back,
+                    int32_t *action);
   // What networks read: hot[i*n_hot + k] in [0, n_features), or x[i*n_features + k] when n_hot = 0.
   // The one not in use is NULL.
   void (*observe)(const flv_env *env, int n, const void *states, int32_t *hot, float *x);
   void (*terminal)(const flv_env *env, int n, const void *states, uint8_t *terminal);
-  // state <-> index in [0, n_states), a topological order: s0 is 0, every step leads to a larger index.
-  // Only for n_states > 0; may be NULL otherwise.
+  // state <-> index in [0, n_states), a topological order: s0 is 0, every step leads to a larger
+  // index. Only for n_states > 0; may be NULL otherwise.
   void (*index)(const flv_env *env, int n, const void *states, int64_t *index);
   void (*at)(const flv_env *env, int n, const int64_t *index, void *states);
 } flv_env_ops;
@@ -55,16 +59,16 @@ typedef struct flv_env_ops {
 struct flv_env { // read-only after creation; threads share it
   const char *name;
   const flv_env_ops *ops;
-  void *self;        // the environment's own parameters
-  size_t state_size; // bytes per state, a multiple of 8
-  int n_actions;     // forward actions, exit included
-  int n_back;        // backward actions
-  int exit_action;   // the action that ends, or -1
-  int max_length;    // most forward actions in one trajectory, exit included
-  int n_hot;         // hot indices per state; 0: dense observations
-  int n_features;    // width of the observation
-  int64_t n_states;  // 0: not enumerable
-  flv_shape shape;   // grid-like environments: their sides; else n = 0
+  void *self;                    // the environment's own parameters
+  size_t state_size;             // bytes per state, a multiple of 8
+  int n_actions;                 // forward actions, exit included
+  int n_back;                    // backward actions
+  int exit_action;               // the action that ends, or -1
+  int max_length;                // most forward actions in one trajectory, exit included
+  int n_hot;                     // hot indices per state; 0: dense observations
+  int n_features;                // width of the observation
+  int64_t n_states;              // 0: not enumerable
+  flv_shape shape;               // grid-like environments: their sides; else n = 0
   void (*free_self)(void *self); // may be NULL
 };
 

@@ -1,5 +1,5 @@
-// Rewards: unnormalised log-densities on objects. Separate from environments, so that one environment
-// serves many targets.
+// Rewards: unnormalised log-densities on objects. Separate from environments, so that one
+// environment serves many targets.
 #ifndef FLUVIAL_REWARD_H
 #define FLUVIAL_REWARD_H
 
@@ -17,10 +17,13 @@ struct flv_reward { // read-only after creation; threads share it
   const char *name;
   void *self;      // the reward's own parameters
   flv_shape shape; // shape the environment must take; n = 0: any
-  double exponent; // beta: flv_reward_log gives beta log R(x) (tempering). 0 means 1, so a reward written
-                   // with designated initialisers need not name it
-  // log_r[i] = log R(x_i), not yet multiplied by beta; -INFINITY where R = 0. Thread-safe, cannot fail.
-  void (*log_reward)(const flv_reward *reward, const flv_env *env, int n, const void *states, double *log_r);
+  // beta: flv_reward_log gives beta log R(x) (tempering). 0 means 1, so that a reward written with
+  // designated initialisers need not name it.
+  double exponent;
+  // log_r[i] = log R(x_i), not yet multiplied by beta; -INFINITY where R = 0. Thread-safe, cannot
+  // fail.
+  void (*log_reward)(const flv_reward *reward, const flv_env *env, int n, const void *states,
+                     double *log_r);
   // Checks that it can score this environment's states; may be NULL.
   flv_status (*bind)(const flv_reward *reward, const flv_env *env, flv_error *err);
   // Where the target has named modes: how many, and which one object x is in (-1: none); else NULL.
@@ -34,12 +37,14 @@ typedef struct flv_reward_impl {
   flv_status (*create)(flv_reward *reward, const void *cfg, flv_error *err);
 } flv_reward_impl;
 
-// Makes the reward that cfg names (before the environment, which may take its shape). NULL on failure.
+// Makes the reward that cfg names (before the environment, which may take its shape). NULL on
+// failure.
 flv_reward *flv_reward_new(const flv_config *cfg, flv_error *err);
 void flv_reward_free(flv_reward *reward); // accepts NULL
 
 // exponent * log R(x_i) for n states; -INFINITY where R = 0.
-void flv_reward_log(const flv_reward *reward, const flv_env *env, int n, const void *states, double *log_r);
+void flv_reward_log(const flv_reward *reward, const flv_env *env, int n, const void *states,
+                    double *log_r);
 
 #ifdef __cplusplus
 }

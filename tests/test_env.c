@@ -1,0 +1,578 @@
+// Walks over every registered environment in several shapes, and over the example at the head of
+// fluvial/env_template.h: what an environment promises, checked by brute force.
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/config_values.h"
+#include "base/rng.h"
+#include "env/env_list.h"
+#include "env/hypergrid.h"
+#include "fluvial/env.h"
+
+// ---- the header's example, word for word ----
+
+typedef struct bits {
+  int n;
+} bits;
+typedef struct bits_state {
+  uint32_t word, length;
+} bits_state;
+
+#define ENV bits
+#define STATE bits_state
+#define ENV_OPS bits_ops
+#define ENV_TERMINAL
+
+static inline void env_reset(const bits *e, bits_state *s) { (void)e, (void)s; }
+static inline void env_step(const bits *e, bits_state *s, int action) {
+  (void)e;
+  s->word |= (uint32_t)action << s->length++;
+}
+static inline void env_unstep(const bits *e, bits_state *s, int back) {
+  (void)e, (void)back;
+  s->word &= (UINT32_C(1) << --s->length) - 1;
+}
+static inline void env_mask(const bits *e, const bits_state *s, uint8_t *mask) {
+  mask[0] = mask[1] = s->length < (uint32_t)e->n;
+}
+static inline void env_mask_back(const bits *e, const bits_state *s, uint8_t *mask) {
+  (void)e;
+  mask[0] = s->length > 0;
+}
+static inline int env_back_of(const bits *e, const bits_state *parent, int action) {
+  (void)e, (void)parent, (void)action;
+  return 0;
+}
+static inline int env_action_of(const bits *e, const bits_state *child, int back) {
+  (void)e, (void)back;
+  return (int)(child->word >> (child->length - 1) & 1);
+}
+static inline void env_observe(const bits *e, const bits_state *s, int32_t *hot, float *x) {
+  (void)hot;
+  for (int i = 0; i < e->n; i++)
+    x[i] = i >= (int)s->length ? 0.0f : s->word >> i & 1 ? 1.0f : -1.0f;
+}
+static inline bool env_terminal(const bits *e, const bits_state *s) {
+  return s->length == (uint32_t)e->n;
+}
+#include "fluvial/env_template.h"
+
+// ---- configurations ----
+
+typedef struct setting {
+  const char *env; // NULL: the example above
+  flv_shape shape; // n = 0: the environment's defaults
+} setting;
+
+static const setting settings[] = {
+    {NULL, {0}},
+    {"hypergrid", {0}},
+    {"hypergrid", {1, {1}}},
+    {"hypergrid", {1, {7}}},
+    {"hypergrid", {2, {3, 5}}},
+    {"hypergrid", {3, {4, 1, 6}}},
+    {"hypergrid", {4, {3, 3, 3, 3}}},
+    {"hypergrid", {5, {2, 3, 2, 4, 2}}},
+    {"hypergrid", {8, {2, 2, 2, 2, 2, 2, 2, 2}}},
+    {"hypergrid", {16, {2, 1, 2, 1, 2, 1, 2, 1, 2, 1, 2, 1, 2, 1, 2, 1}}},
+    {"hypergrid", {2, {65535, 3}}}, // sampled only
+    {"hypergrid",
+     {16, {99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99}}}, // not enumerable
+};
+enum { N_SETTINGS = sizeof settings / sizeof *settings };
+
+static flv_status create(const char *name, const char *key, const char *text,
+                         const flv_shape *shape, flv_env *env, flv_error *err) {
+  const flv_component *found = NULL;
+  for (int k = 0; flv_env_list[k]; k++)
+    if (strcmp(flv_env_list[k]->name, name) == 0) found = flv_env_list[k];
+  assert_non_null(found);
+  void *values = calloc(1, found->size);
+  assert_non_null(values);
+  if (flv_params_default(found, values, err) != FLV_OK) fail_msg("%s", err->text);
+  if (key) {
+    const flv_param *param = flv_param_find(found, key);
+    assert_non_null(param);
+    if (flv_param_parse(param, text, values, err) != FLV_OK) fail_msg("%s", err->text);
+  }
+  const flv_env_impl *impl = found->impl;
+  const flv_status status = impl->create(env, values, shape, err);
+  free(values);
+  return status;
+}
+
+static flv_env open_setting(const setting *s) {
+  static bits parameters = {.n = 8};
+  flv_env env = {.name = "bits",
+                 .ops = &bits_ops,
+                 .self = &parameters,
+                 .state_size = sizeof(bits_state),
+                 .n_actions = 2,
+                 .n_back = 1,
+                 .exit_action = -1,
+                 .max_length = 8,
+                 .n_features = 8};
+  flv_error err = {0};
+  if (s->env && create(s->env, NULL, NULL, &s->shape, &env, &err) != FLV_OK)
+    fail_msg("%s", err.text);
+  return env;
+}
+
+static void close_env(flv_env *env) {
+  if (env->free_self) env->free_self(env->self);
+}
+
+// ---- one state ----
+
+enum { MAX_ACTIONS = 64, MAX_STATE = 256 };
+typedef struct record {
+  _Alignas(8) unsigned char bytes[MAX_STATE];
+} record;
+
+static int same(const flv_env *env, const record *a, const record *b) {
+  return memcmp(a->bytes, b->bytes, env->state_size) == 0;
+}
+
+static int legal_actions(const flv_env *env, const record *s, int32_t *action) {
+  uint8_t mask[MAX_ACTIONS];
+  memset(mask, 2, sizeof mask);
+  env->ops->mask(env, 1, s->bytes, mask);
+  int n = 0;
+  for (int a = 0; a < env->n_actions; a++) {
+    assert_true(mask[a] <= 1);
+    if (mask[a]) action[n++] = a;
+  }
+  assert_int_equal(mask[env->n_actions], 2);
+  return n;
+}
+
+static int legal_backs(const flv_env *env, const record *s, int32_t *back) {
+  uint8_t mask[MAX_ACTIONS];
+  memset(mask, 2, sizeof mask);
+  env->ops->mask_back(env, 1, s->bytes, mask);
+  int n = 0;
+  for (int b = 0; b < env->n_back; b++) {
+    assert_true(mask[b] <= 1);
+    if (mask[b]) back[n++] = b;
+  }
+  assert_int_equal(mask[env->n_back], 2);
+  return n;
+}
+
+static int is_terminal(const flv_env *env, const record *s) {
+  uint8_t terminal = 2;
+  env->ops->terminal(env, 1, s->bytes, &terminal);
+  assert_true(terminal <= 1);
+  return terminal;
+}
+
+// A step and back again, both ways of naming it; returns the child.
+static record check_step(const flv_env *env, const record *parent, int32_t action) {
+  record child = *parent, again;
+  int32_t back = -2, forward = -2;
+  env->ops->back_of(env, 1, parent->bytes, &action, &back);
+  assert_in_range(back, 0, env->n_back - 1);
+  env->ops->step(env, 1, child.bytes, &action);
+  assert_false(same(env, parent, &child));
+  env->ops->action_of(env, 1, child.bytes, &back, &forward);
+  assert_int_equal(forward, action);
+  int32_t backs[MAX_ACTIONS];
+  int listed = 0;
+  for (int k = legal_backs(env, &child, backs); k-- > 0;) listed |= backs[k] == back;
+  assert_true(listed);
+  again = child;
+  env->ops->unstep(env, 1, again.bytes, &back);
+  assert_true(same(env, &again, parent));
+  if (env->n_states > 0) {
+    int64_t at[2];
+    env->ops->index(env, 1, parent->bytes, &at[0]);
+    env->ops->index(env, 1, child.bytes, &at[1]);
+    assert_true(at[0] >= 0 && at[0] < at[1] && at[1] < env->n_states);
+  }
+  return child;
+}
+
+// Every backward action leads to a parent of its own, from which its forward action leads here.
+static void check_parents(const flv_env *env, const record *child) {
+  int32_t backs[MAX_ACTIONS], actions[MAX_ACTIONS];
+  record parents[MAX_ACTIONS];
+  const int n = legal_backs(env, child, backs);
+  for (int k = 0; k < n; k++) {
+    parents[k] = *child;
+    int32_t action = -2, back = -2;
+    env->ops->action_of(env, 1, child->bytes, &backs[k], &action);
+    env->ops->unstep(env, 1, parents[k].bytes, &backs[k]);
+    int listed = 0;
+    for (int j = legal_actions(env, &parents[k], actions); j-- > 0;) listed |= actions[j] == action;
+    assert_true(listed && action != env->exit_action);
+    env->ops->back_of(env, 1, parents[k].bytes, &action, &back);
+    assert_int_equal(back, backs[k]);
+    record again = parents[k];
+    env->ops->step(env, 1, again.bytes, &action);
+    assert_true(same(env, &again, child));
+    for (int j = 0; j < k; j++) assert_false(same(env, &parents[j], &parents[k]));
+  }
+}
+
+static void check_observation(const flv_env *env, const record *s) {
+  if (env->n_hot == 0) {
+    float *x =
+        malloc((size_t)env->n_features * sizeof *x); // exactly: a sanitizer sees one too many
+    assert_non_null(x);
+    for (int k = 0; k < env->n_features; k++) x[k] = 1e30f;
+    env->ops->observe(env, 1, s->bytes, NULL, x);
+    for (int k = 0; k < env->n_features; k++) assert_true(x[k] > -1e6f && x[k] < 1e6f);
+    free(x);
+    return;
+  }
+  int32_t *hot = malloc((size_t)env->n_hot * sizeof *hot);
+  assert_non_null(hot);
+  for (int k = 0; k < env->n_hot; k++) hot[k] = -1;
+  env->ops->observe(env, 1, s->bytes, hot, NULL);
+  for (int k = 0; k < env->n_hot; k++) assert_in_range(hot[k], 0, env->n_features - 1);
+  free(hot);
+}
+
+// -1 and the exit leave a state as it is, and have no backward action.
+static void check_stay(const flv_env *env, const record *s) {
+  const int32_t stays[] = {-1, env->exit_action};
+  for (int k = 0; k < 2; k++) {
+    record after = *s;
+    int32_t back = -2, action = -2;
+    env->ops->step(env, 1, after.bytes, &stays[k]);
+    env->ops->back_of(env, 1, s->bytes, &stays[k], &back);
+    assert_int_equal(back, -1);
+    env->ops->unstep(env, 1, after.bytes, &back);
+    env->ops->action_of(env, 1, s->bytes, &back, &action);
+    assert_int_equal(action, -1);
+    assert_true(same(env, s, &after));
+  }
+}
+
+// ---- tests ----
+
+static void tables_make_sense(void **state) {
+  (void)state;
+  for (int k = 0; flv_env_list[k]; k++) { // every registered environment is in the settings
+    int listed = 0;
+    for (int i = 0; i < N_SETTINGS; i++)
+      listed |= settings[i].env && strcmp(settings[i].env, flv_env_list[k]->name) == 0;
+    if (!listed) fail_msg("tests/test_env.c has no setting for '%s'", flv_env_list[k]->name);
+  }
+  for (int i = 0; i < N_SETTINGS; i++) {
+    flv_env env = open_setting(&settings[i]);
+    assert_true(env.state_size > 0 && env.state_size % 8 == 0 && env.state_size <= MAX_STATE);
+    assert_in_range(env.n_actions, 1, MAX_ACTIONS - 1);
+    assert_in_range(env.n_back, 1, MAX_ACTIONS - 1);
+    assert_true(env.exit_action >= -1 && env.exit_action < env.n_actions);
+    assert_true(env.max_length >= 1 && env.n_features >= 1 && env.n_hot >= 0 && env.n_states >= 0);
+    if (env.n_states > 0) assert_true(env.ops->index && env.ops->at);
+    close_env(&env);
+  }
+}
+
+static void random_walks(void **state) {
+  (void)state;
+  for (int i = 0; i < N_SETTINGS; i++) {
+    flv_env env = open_setting(&settings[i]);
+    const int walks = env.max_length > 10000 ? 1 : 50;
+    for (int w = 0; w < walks; w++) {
+      record s;
+      memset(s.bytes, 0xab, sizeof s.bytes);
+      env.ops->reset(&env, 1, s.bytes);
+      int32_t actions[MAX_ACTIONS];
+      assert_int_equal(legal_backs(&env, &s, actions), 0);
+      for (int length = 1;; length++) {
+        check_parents(&env, &s);
+        check_observation(&env, &s);
+        check_stay(&env, &s);
+        int n = legal_actions(&env, &s, actions);
+        assert_true((n == 0) == is_terminal(&env, &s));
+        if (n == 0) {
+          assert_true(env.exit_action < 0);
+          break;
+        }
+        const flv_rng rng = {.seed = 5, .purpose = FLV_RNG_TEST, .iteration = (uint64_t)i};
+        int pick = (int)(flv_rng_uniform(rng, (uint32_t)w, (uint32_t)length) * n);
+        // Exit seldom, so that walks get long; when nothing else is left it is the only choice.
+        if (actions[pick] == env.exit_action && w % 4 > 0 && n > 1) pick = (pick + 1) % n;
+        assert_true(length <= env.max_length);
+        if (actions[pick] == env.exit_action) break;
+        s = check_step(&env, &s, actions[pick]);
+        assert_int_equal(s.bytes[env.state_size], 0xab); // nothing is written beyond the record
+      }
+    }
+    close_env(&env);
+  }
+}
+
+// The longest walk there is has exactly max_length actions.
+static void longest_walk(void **state) {
+  (void)state;
+  for (int i = 0; i < N_SETTINGS; i++) {
+    flv_env env = open_setting(&settings[i]);
+    record s;
+    memset(&s, 0, sizeof s);
+    env.ops->reset(&env, 1, s.bytes);
+    int32_t actions[MAX_ACTIONS];
+    int length = 0;
+    for (int n; (n = legal_actions(&env, &s, actions)) > 0;) {
+      length++;
+      int pick = 0;
+      while (pick < n && actions[pick] == env.exit_action) pick++;
+      if (pick == n) break;
+      env.ops->step(&env, 1, s.bytes, &actions[pick]);
+    }
+    assert_int_equal(length, env.max_length);
+    close_env(&env);
+  }
+}
+
+// All states at once: index and at are inverse, parents by brute force, distinct observations.
+static void enumerate(const flv_env *env) {
+  const size_t n = (size_t)env->n_states, size = env->state_size;
+  const size_t hot = env->n_hot > 0 ? (size_t)env->n_hot : 1, width = (size_t)env->n_features;
+  unsigned char *states = malloc(n * size);
+  int64_t *index = malloc(n * sizeof *index);
+  int32_t *observed = malloc(n * hot * sizeof *observed);
+  float *x = malloc(n * width * sizeof *x);
+  int *parents = calloc(n, sizeof *parents);
+  assert_true(states && index && observed && x && parents);
+  for (size_t i = 0; i < n; i++) index[i] = (int64_t)i;
+  memset(states, 0xab, n * size);
+  env->ops->at(env, (int)n, index, states);
+  memset(index, 0xff, n * sizeof *index);
+  env->ops->index(env, (int)n, states, index);
+  for (size_t i = 0; i < n; i++) assert_int_equal(index[i], i);
+  record s0 = {{0}};
+  env->ops->reset(env, 1, s0.bytes);
+  assert_memory_equal(s0.bytes, states, size); // s0 has index 0, and no stray bytes
+  env->ops->observe(env, (int)n, states, env->n_hot > 0 ? observed : NULL,
+                    env->n_hot > 0 ? NULL : x);
+  for (size_t i = 0; i < n; i++) {
+    record s = {{0}};
+    memcpy(s.bytes, states + i * size, size);
+    int32_t actions[MAX_ACTIONS];
+    for (int k = legal_actions(env, &s, actions); k-- > 0;) {
+      if (actions[k] == env->exit_action) continue;
+      const record child = check_step(env, &s, actions[k]);
+      int64_t at = -1;
+      env->ops->index(env, 1, child.bytes, &at);
+      assert_memory_equal(child.bytes, states + (size_t)at * size,
+                          size); // the same bytes whatever the way
+      parents[at]++;
+    }
+    for (size_t j = 0; j < i; j++) {
+      const int equal =
+          env->n_hot > 0
+              ? memcmp(observed + i * hot, observed + j * hot, hot * sizeof *observed) == 0
+              : memcmp(x + i * width, x + j * width, width * sizeof *x) == 0;
+      assert_false(equal);
+    }
+  }
+  for (size_t i = 0; i < n; i++) {
+    record s = {{0}};
+    memcpy(s.bytes, states + i * size, size);
+    int32_t backs[MAX_ACTIONS];
+    assert_int_equal(legal_backs(env, &s, backs), parents[i]);
+    if (i > 0) assert_true(parents[i] > 0); // everything can be reached
+    check_parents(env, &s);
+  }
+  free(parents);
+  free(x);
+  free(observed);
+  free(index);
+  free(states);
+}
+
+static void small_ones_enumerated(void **state) {
+  (void)state;
+  int done = 0;
+  for (int i = 0; i < N_SETTINGS; i++) {
+    flv_env env = open_setting(&settings[i]);
+    if (env.n_states > 0 && env.n_states <= 1000) {
+      enumerate(&env);
+      done++;
+    }
+    close_env(&env);
+  }
+  assert_true(done >= 9);
+}
+
+// A batch of different states does what its states do one by one.
+static void batches_agree(void **state) {
+  (void)state;
+  enum { N = 37 };
+  for (int i = 0; i < N_SETTINGS; i++) {
+    flv_env env = open_setting(&settings[i]);
+    const size_t size = env.state_size, n_actions = (size_t)env.n_actions,
+                 n_back = (size_t)env.n_back;
+    unsigned char *batch = malloc(N * size), *before = malloc(N * size);
+    uint8_t *mask = malloc(N * n_actions), *mask_back = malloc(N * n_back), one[MAX_ACTIONS];
+    uint8_t terminal[N];
+    int32_t action[N], back[N];
+    assert_true(batch && before && mask && mask_back);
+    env.ops->reset(&env, N, batch);
+    for (int t = 0; t < 6; t++) {
+      memcpy(before, batch, N * size);
+      env.ops->mask(&env, N, batch, mask);
+      env.ops->mask_back(&env, N, batch, mask_back);
+      env.ops->terminal(&env, N, batch, terminal);
+      for (size_t k = 0; k < N; k++) {
+        record s;
+        memcpy(s.bytes, batch + k * size, size);
+        env.ops->mask(&env, 1, s.bytes, one);
+        assert_memory_equal(mask + k * n_actions, one, n_actions);
+        env.ops->mask_back(&env, 1, s.bytes, one);
+        assert_memory_equal(mask_back + k * n_back, one, n_back);
+        assert_int_equal(terminal[k], is_terminal(&env, &s));
+        int32_t legal[MAX_ACTIONS];
+        const int n = legal_actions(&env, &s, legal);
+        action[k] = n > 0 ? legal[(k + (size_t)t) % (size_t)n] : -1;
+      }
+      env.ops->back_of(&env, N, batch, action, back);
+      env.ops->step(&env, N, batch, action);
+      for (size_t k = 0; k < N; k++) {
+        record s;
+        memcpy(s.bytes, before + k * size, size);
+        env.ops->step(&env, 1, s.bytes, &action[k]);
+        assert_memory_equal(s.bytes, batch + k * size, size);
+      }
+      unsigned char *undone = malloc(N * size);
+      assert_non_null(undone);
+      memcpy(undone, batch, N * size);
+      env.ops->unstep(&env, N, undone, back);
+      assert_memory_equal(undone, before, N * size);
+      free(undone);
+    }
+    free(mask_back);
+    free(mask);
+    free(before);
+    free(batch);
+    close_env(&env);
+  }
+}
+
+static void hypergrid_numbers(void **state) {
+  (void)state;
+  flv_env env;
+  flv_error err = {0};
+  assert_int_equal(create("hypergrid", NULL, NULL, NULL, &env, &err), FLV_OK);
+  assert_int_equal(env.n_actions, 3);
+  assert_int_equal(env.exit_action, 2);
+  assert_int_equal(env.state_size, 8);
+  assert_int_equal(env.max_length, 15);
+  assert_int_equal(env.n_features, 16);
+  assert_int_equal(env.n_states, 64);
+  assert_ptr_equal(flv_hypergrid_of(&env), env.self);
+  _Alignas(8) uint16_t s[4] = {3, 5, 0, 0};
+  int64_t index = -1;
+  env.ops->index(&env, 1, s, &index);
+  assert_int_equal(index, 3 * 8 + 5); // the last coordinate is fastest
+  int32_t hot[2];
+  env.ops->observe(&env, 1, s, hot, NULL);
+  assert_true(hot[0] == 3 && hot[1] == 8 + 5);
+  close_env(&env);
+
+  assert_int_equal(create("hypergrid", "sides", "[4, 9, 2, 3, 5]", NULL, &env, &err), FLV_OK);
+  assert_int_equal(env.state_size, 16);
+  assert_int_equal(env.n_states, 4 * 9 * 2 * 3 * 5);
+  assert_int_equal(env.max_length, 23 - 5 + 1);
+  assert_int_equal(env.shape.n, 5);
+  assert_int_equal(env.shape.side[1], 9);
+  close_env(&env);
+
+  assert_int_equal(create("hypergrid", "dim", "16", NULL, &env, &err), FLV_OK);
+  assert_int_equal(env.n_states, 1LL << 48);
+  assert_int_equal(env.state_size, 32);
+  close_env(&env);
+
+  const flv_env other = open_setting(&settings[0]);
+  assert_null(flv_hypergrid_of(&other));
+}
+
+// A shape from the reward sets the sides; sides that say otherwise are an error.
+static void hypergrid_shapes(void **state) {
+  (void)state;
+  flv_env env;
+  flv_error err = {0};
+  const flv_shape shape = {2, {64, 32}}, none = {0};
+  assert_int_equal(create("hypergrid", "side", "16", &shape, &env, &err), FLV_OK);
+  assert_true(env.shape.n == 2 && env.shape.side[0] == 64 && env.shape.side[1] == 32);
+  close_env(&env);
+  assert_int_equal(create("hypergrid", "sides", "[64, 32]", &shape, &env, &err), FLV_OK);
+  close_env(&env);
+  assert_int_equal(create("hypergrid", "side", "16", &none, &env, &err), FLV_OK);
+  assert_int_equal(env.n_states, 256);
+  close_env(&env);
+  static const char *const wrong[] = {"[32, 64]", "[64]", "[64, 32, 1]"};
+  for (int k = 0; k < 3; k++) {
+    err = (flv_error){0};
+    assert_int_equal(create("hypergrid", "sides", wrong[k], &shape, &env, &err), FLV_EINVAL);
+    assert_non_null(strstr(err.text, "env.sides"));
+  }
+  const flv_shape bad[] = {{1, {0}}, {2, {5, 65536}}, {17, {2}}};
+  for (int k = 0; k < 3; k++) {
+    err = (flv_error){0};
+    assert_int_equal(create("hypergrid", NULL, NULL, &bad[k], &env, &err), FLV_EINVAL);
+    assert_non_null(strstr(err.text, "hypergrid"));
+  }
+}
+
+// 2^62 states can be counted, 2^63 are more than can be.
+static void hypergrid_limits(void **state) {
+  (void)state;
+  flv_env env;
+  flv_error err = {0};
+  flv_shape shape = {16, {0}};
+  for (int d = 0; d < 16; d++) shape.side[d] = d < 14 ? 16 : 8; // 2^(56+6)
+  assert_int_equal(create("hypergrid", NULL, NULL, &shape, &env, &err), FLV_OK);
+  assert_int_equal(env.n_states, 1LL << 62);
+  const int64_t last = env.n_states - 1;
+  record s = {{0}};
+  int64_t index = -1;
+  env.ops->at(&env, 1, &last, s.bytes);
+  env.ops->index(&env, 1, s.bytes, &index);
+  assert_int_equal(index, last);
+  close_env(&env);
+  shape.side[15] = 9;
+  assert_int_equal(create("hypergrid", NULL, NULL, &shape, &env, &err), FLV_OK);
+  assert_int_equal(env.n_states, 0);
+  close_env(&env);
+}
+
+static void from_configuration(void **state) {
+  (void)state;
+  static const flv_section sections[] = {{"env", "", flv_env_list}, {NULL, NULL, NULL}};
+  flv_error err = {0};
+  flv_config *cfg = flv_config_create(sections, &err);
+  assert_non_null(cfg);
+  assert_int_equal(flv_config_set(cfg, "env.side", "5", &err), FLV_OK);
+  flv_env *env = flv_env_new(cfg, NULL, &err);
+  assert_non_null(env);
+  assert_int_equal(env->n_states, 25);
+  flv_env_free(env);
+  const flv_shape shape = {1, {3}};
+  assert_int_equal(flv_config_set(cfg, "env.sides", "[4]", &err), FLV_OK);
+  assert_null(flv_env_new(cfg, &shape, &err));
+  assert_int_equal(err.status, FLV_EINVAL);
+  flv_env_free(NULL);
+  flv_config_free(cfg);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(tables_make_sense),  cmocka_unit_test(random_walks),
+      cmocka_unit_test(longest_walk),       cmocka_unit_test(small_ones_enumerated),
+      cmocka_unit_test(batches_agree),      cmocka_unit_test(hypergrid_numbers),
+      cmocka_unit_test(hypergrid_shapes),   cmocka_unit_test(hypergrid_limits),
+      cmocka_unit_test(from_configuration),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

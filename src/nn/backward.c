@@ -1,0 +1,109 @@
+// Backward. Chunk c of rows runs through all ops, last to first, in shard c mod n_shards: working
+// gradients of its rows in the shard's slots, weight gradients added into the shard's block. A
+// shard is one task and does its chunks in order; at the end the shards are summed in order. So the
+// bits are those of the shape alone.
+#include <assert.h>
+#include <string.h>
+
+#include "base/parallel.h"
+#include "base/simd.h"
+#include "nn/net.h"
+#include "nn/ops.h"
+
+enum { SUM_FLOATS = 1 << 13 }; // per task of the final sum
+
+typedef struct backward {
+  const flv_net *net;
+  const float *params;
+  const flv_acts *acts;
+  float *grad;
+  int rows, want, chunks, shards; // shards: those with work
+} backward;
+
+static float *shard_block(const backward *b, int s) {
+  return s == 0 ? b->grad : b->acts->shard_grad[s];
+}
+
+static float *gradient_rows(const backward *b, int s, int buffer, int row0) {
+  const flv_acts *acts = b->acts;
+  if (b->net->output[buffer])
+    return acts->grad[buffer] + (size_t)row0 * (size_t)b->net->width[buffer];
+  return acts->slot[s][acts->plan.slot[buffer]];
+}
+
+static void run_rows(const backward *b, int s, int row0, int rows, bool add_w) {
+  const flv_net *net = b->net;
+  const flv_plan *plan = &b->acts->plan;
+  float *grad = shard_block(b, s);
+  for (int i = net->n_ops - 1; i >= 0; i--) {
+    if (!plan->live[i]) continue;
+    const flv_op *op = &net->op[i];
+    flv_call c = flv_call_at(net, b->params, b->acts, i, row0, rows);
+    c.dy = gradient_rows(b, s, op->y, row0);
+    if (op->need_dx) c.dx = gradient_rows(b, s, op->x, row0);
+    if (op->need_dx2) c.dx2 = gradient_rows(b, s, op->x2, row0);
+    if (op->w >= 0) c.dw = grad + net->weight[op->w].offset;
+    if (op->b >= 0) c.db = grad + net->weight[op->b].offset;
+    c.add_dx = plan->add_dx[i];
+    c.add_dx2 = plan->add_dx2[i];
+    c.add_w = add_w;
+    flv_op_table[op->id].backward(&c);
+  }
+}
+
+static void run_shard(void *context, int s) {
+  const backward *b = context;
+  for (int chunk = s; chunk < b->chunks; chunk += b->acts->n_shards) {
+    const int begin = flv_chunk_begin(b->rows, b->want, chunk);
+    const int end = flv_chunk_begin(b->rows, b->want, chunk + 1);
+    assert(end - begin <= FLV_CHUNK_ROWS);
+    run_rows(b, s, begin, end - begin, chunk != s);
+  }
+}
+
+FLV_SIMD static void shard_add(size_t n, const float *restrict from, float *restrict to) {
+  for (size_t i = 0; i < n; i++) to[i] += from[i];
+}
+
+static void sum_range(void *context, int task) {
+  const backward *b = context;
+  const size_t begin = (size_t)task * SUM_FLOATS, left = b->net->n_params - begin;
+  const size_t n = left < SUM_FLOATS ? left : SUM_FLOATS;
+  for (int s = 1; s < b->shards; s++) shard_add(n, shard_block(b, s) + begin, b->grad + begin);
+}
+
+// What no op writes: padding, and the tensors of ops that reach no output.
+static void clear_rest(const flv_net *net, const flv_plan *plan, float *grad) {
+  for (int i = 0; i < net->n_weights; i++) {
+    const flv_weight *w = &net->weight[i];
+    const size_t end = i + 1 < net->n_weights ? net->weight[i + 1].offset : net->n_params;
+    const size_t used = w->offset + (size_t)w->rows * (size_t)w->cols;
+    memset(grad + used, 0, (end - used) * sizeof *grad);
+  }
+  for (int i = 0; i < net->n_ops; i++) {
+    if (plan->live[i]) continue;
+    const int tensor[2] = {net->op[i].w, net->op[i].b};
+    for (int k = 0; k < 2; k++) {
+      if (tensor[k] < 0) continue;
+      const flv_weight *w = &net->weight[tensor[k]];
+      memset(grad + w->offset, 0, (size_t)w->rows * (size_t)w->cols * sizeof *grad);
+    }
+  }
+}
+
+void flv_net_backward(const flv_net *net, const float *params, flv_acts *acts, int rows,
+                      float *grad, int threads) {
+  assert(acts->n_shards > 0 && rows <= acts->max_rows);
+  if (rows <= 0) {
+    memset(grad, 0, net->n_params * sizeof *grad);
+    return;
+  }
+  backward b = {.net = net, .params = params, .acts = acts, .grad = grad, .rows = rows};
+  b.want = flv_chunk_want(rows);
+  b.chunks = flv_chunk_count(rows, b.want);
+  b.shards = b.chunks < acts->n_shards ? b.chunks : acts->n_shards;
+  clear_rest(net, &acts->plan, grad);
+  flv_parallel(threads, b.shards, run_shard, &b);
+  if (b.shards > 1)
+    flv_parallel(threads, (int)((net->n_params + SUM_FLOATS - 1) / SUM_FLOATS), sum_range, &b);
+}

@@ -1,0 +1,53 @@
+// EMBED: y = act(b + sum_k W[hot_k]), W [n_features, n]: a LINEAR layer on k-hot rows, at
+// k/n_features of its cost. Backward: dW[hot_k] += dv for every row, and db = sum over rows of dv;
+// nothing to differentiate below.
+#include <assert.h>
+#include <string.h>
+
+#include "base/simd.h"
+#include "nn/activation.h"
+#include "nn/ops.h"
+
+// y[j] (+)= w0[j] + .. + w3[j]
+static inline void gather_4(int n, bool add, const float *w0, const float *w1, const float *w2,
+                            const float *w3, float *restrict y) {
+  for (int j = 0; j < n; j++) y[j] = (add ? y[j] : 0.0f) + ((w0[j] + w1[j]) + (w2[j] + w3[j]));
+}
+
+static inline void gather_1(int n, bool add, const float *w, float *restrict y) {
+  for (int j = 0; j < n; j++) y[j] = (add ? y[j] : 0.0f) + w[j];
+}
+
+FLV_SIMD static void embed_gather(int rows, int n, int n_hot, const int32_t *hot, const float *w,
+                                  float *restrict y) {
+  const size_t width = (size_t)n;
+  for (int r = 0; r < rows; r++, hot += n_hot, y += width) {
+    int k = 0;
+    for (; k + 4 <= n_hot; k += 4)
+      gather_4(n, k > 0, w + (size_t)hot[k] * width, w + (size_t)hot[k + 1] * width,
+               w + (size_t)hot[k + 2] * width, w + (size_t)hot[k + 3] * width, y);
+    for (; k < n_hot; k++) gather_1(n, k > 0, w + (size_t)hot[k] * width, y);
+  }
+}
+
+FLV_SIMD static void embed_scatter(int rows, int n, int n_hot, const int32_t *hot,
+                                   const float *restrict dv, float *restrict dw) {
+  const size_t width = (size_t)n;
+  for (int r = 0; r < rows; r++, hot += n_hot, dv += width)
+    for (int k = 0; k < n_hot; k++) {
+      float *row = dw + (size_t)hot[k] * width;
+      for (int j = 0; j < n; j++) row[j] += dv[j];
+    }
+}
+
+void flv_embed_forward(const flv_call *c) {
+  for (int i = 0; i < c->rows * c->n_hot; i++) assert(c->hot[i] >= 0 && c->hot[i] < c->in);
+  embed_gather(c->rows, c->n, c->n_hot, c->hot, c->w, c->y);
+  flv_act_forward(c->act, c->rows, c->n, (size_t)c->n, c->b, c->y);
+}
+
+void flv_embed_backward(const flv_call *c) {
+  flv_act_backward(c->act, c->rows, c->n, c->y, c->dy, c->db, c->add_w);
+  if (!c->add_w) memset(c->dw, 0, c->n_w * sizeof *c->dw);
+  embed_scatter(c->rows, c->n, c->n_hot, c->hot, c->dy, c->dw);
+}

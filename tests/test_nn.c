@@ -1,0 +1,543 @@
+// Network programs against twins in double: every op of FLV_OPS, every activation, whole programs,
+// every way of cutting rows. The twins are naive loops written from the formulas of net.h;
+// gradients are compared with central differences of the twin, which are exact to about 1e-9.
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <limits.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/parallel.h"
+#include "base/rng.h"
+#include "nn/blas.h"
+#include "nn/net.h"
+#include "nn/ops.h"
+
+// A sanitizer's allocator must return NULL, as malloc does, when asked for too much.
+const char *__asan_default_options(void);
+const char *__asan_default_options(void) { return "allocator_may_return_null=1"; }
+
+static double uniform(uint32_t stream, uint32_t i) { // in (-1, 1)
+  return 2.0 * flv_rng_uniform((flv_rng){7, FLV_RNG_TEST, stream}, i, 0) - 1.0;
+}
+
+// ---- the twins ----
+
+typedef struct twin {
+  const flv_net *net;
+  const int32_t *hot;
+  int rows;
+  double *param;
+  double *value[FLV_NET_MAX_BUFFERS];
+} twin;
+
+static double twin_act(flv_act act, double v) {
+  if (act == FLV_ACT_RELU) return v > 0.0 ? v : 0.0;
+  if (act == FLV_ACT_LEAKY_RELU) return v > 0.0 ? v : 0.01 * v;
+  if (act == FLV_ACT_TANH) return tanh(v);
+  return v;
+}
+
+static const double *tensor(const twin *t, int i) { return t->param + t->net->weight[i].offset; }
+
+static void twin_embed(twin *t, const flv_op *op) {
+  const int n = t->net->width[op->y];
+  for (int r = 0; r < t->rows; r++)
+    for (int j = 0; j < n; j++) {
+      double v = tensor(t, op->b)[j];
+      for (int k = 0; k < t->net->n_hot; k++)
+        v += tensor(t, op->w)[t->hot[r * t->net->n_hot + k] * n + j];
+      t->value[op->y][r * n + j] = twin_act(op->act, v);
+    }
+}
+
+static void twin_linear(twin *t, const flv_op *op) {
+  const int n = t->net->width[op->y], in = t->net->width[op->x];
+  for (int r = 0; r < t->rows; r++)
+    for (int j = 0; j < n; j++) {
+      double v = tensor(t, op->b)[j];
+      for (int i = 0; i < in; i++) v += t->value[op->x][r * in + i] * tensor(t, op->w)[i * n + j];
+      t->value[op->y][r * n + j] = twin_act(op->act, v);
+    }
+}
+
+static void twin_layernorm(twin *t, const flv_op *op) {
+  const int n = t->net->width[op->y];
+  for (int r = 0; r < t->rows; r++) {
+    const double *x = t->value[op->x] + r * n;
+    double mean = 0.0, var = 0.0;
+    for (int j = 0; j < n; j++) mean += x[j] / n;
+    for (int j = 0; j < n; j++) var += (x[j] - mean) * (x[j] - mean) / n;
+    for (int j = 0; j < n; j++)
+      t->value[op->y][r * n + j] =
+          tensor(t, op->w)[j] * (x[j] - mean) / sqrt(var + 1e-5) + tensor(t, op->b)[j];
+  }
+}
+
+static void twin_add(twin *t, const flv_op *op) {
+  const int n = t->rows * t->net->width[op->y];
+  for (int i = 0; i < n; i++) t->value[op->y][i] = t->value[op->x][i] + t->value[op->x2][i];
+}
+
+#define TWIN(ID, fn) twin_##fn,
+static void (*const twin_table[FLV_OP_COUNT])(twin *, const flv_op *) = {FLV_OPS(TWIN)};
+#undef TWIN
+
+static void twin_run(twin *t) {
+  for (int i = 0; i < t->net->n_ops; i++) twin_table[t->net->op[i].id](t, &t->net->op[i]);
+}
+
+// ---- a program under test ----
+
+typedef struct bench {
+  flv_net *net;
+  flv_acts acts;
+  twin twin;
+  float *params, *grad;
+  float *cotangent[FLV_NET_MAX_BUFFERS]; // of the outputs; grad[] is used up by a backward pass
+} bench;
+
+static void bench_fill(bench *b, int rows) {
+  const flv_net *net = b->net;
+  for (size_t i = 0; i < net->n_params; i++) b->twin.param[i] = (double)b->params[i];
+  for (int i = 0; i < rows * net->n_hot; i++)
+    b->acts.hot[i] = (int32_t)((1.0 + uniform(1, (uint32_t)i)) / 2.0 * net->n_features);
+  for (int i = 0; net->input >= 0 && i < rows * net->n_features; i++) {
+    b->acts.value[net->input][i] = (float)uniform(2, (uint32_t)i);
+    b->twin.value[net->input][i] = (double)b->acts.value[net->input][i];
+  }
+  for (int y = 0; y < net->n_buffers; y++)
+    for (int i = 0; net->output[y] && i < rows * net->width[y]; i++)
+      b->cotangent[y][i] = (float)uniform((uint32_t)(10 + y), (uint32_t)i);
+}
+
+static bench bench_new(flv_net *net, int rows) {
+  assert_non_null(net);
+  assert_false(net->failed);
+  bench b = {.net = net};
+  b.params = flv_alloc(net->n_params * sizeof(float));
+  b.grad = flv_alloc(net->n_params * sizeof(float));
+  b.twin = (twin){.net = net, .rows = rows, .param = flv_alloc(net->n_params * sizeof(double))};
+  assert_true(b.params && b.grad && b.twin.param);
+  assert_int_equal(flv_acts_init(&b.acts, net, rows, true), FLV_OK);
+  b.twin.hot = b.acts.hot;
+  for (int y = 0; y < net->n_buffers; y++) {
+    const size_t n = (size_t)rows * (size_t)net->width[y];
+    b.twin.value[y] = flv_alloc(n * sizeof(double));
+    b.cotangent[y] = flv_alloc(n * sizeof(float));
+    assert_true(b.twin.value[y] && b.cotangent[y]);
+  }
+  flv_net_init(net, 3, b.params);
+  for (int i = 0; i < net->n_weights; i++) { // layernorm's ones and zeros would hide mistakes
+    const flv_weight *w = &net->weight[i];
+    for (size_t k = 0; k < (size_t)w->rows * (size_t)w->cols; k++)
+      b.params[w->offset + k] += 0.3f * (float)uniform(3, (uint32_t)(w->offset + k));
+  }
+  bench_fill(&b, rows);
+  return b;
+}
+
+static void bench_free(bench *b) {
+  for (int y = 0; y < b->net->n_buffers; y++) {
+    flv_free(b->twin.value[y]);
+    flv_free(b->cotangent[y]);
+  }
+  flv_free(b->params);
+  flv_free(b->grad);
+  flv_free(b->twin.param);
+  flv_acts_free(&b->acts);
+  flv_net_free(b->net);
+}
+
+static void bench_backward(bench *b, int rows, int threads) {
+  for (int y = 0; y < b->net->n_buffers; y++)
+    if (b->net->output[y])
+      memcpy(b->acts.grad[y], b->cotangent[y],
+             (size_t)rows * (size_t)b->net->width[y] * sizeof(float));
+  for (size_t i = 0; i < b->net->n_params; i++)
+    b->grad[i] = 1e9f; // must be overwritten, padding included
+  flv_net_backward(b->net, b->params, &b->acts, rows, b->grad, threads);
+}
+
+static double functional(bench *b) {
+  twin_run(&b->twin);
+  double sum = 0.0;
+  for (int y = 0; y < b->net->n_buffers; y++)
+    for (int i = 0; b->net->output[y] && i < b->twin.rows * b->net->width[y]; i++)
+      sum += (double)b->cotangent[y][i] * b->twin.value[y][i];
+  return sum;
+}
+
+static void check_forward(bench *b) {
+  twin_run(&b->twin);
+  for (int i = 0; i < b->net->n_ops; i++) {
+    const int y = b->net->op[i].y;
+    for (int k = 0; k < b->twin.rows * b->net->width[y]; k++) {
+      const double want = b->twin.value[y][k];
+      if (!(fabs((double)b->acts.value[y][k] - want) <= 2e-5 * (1.0 + fabs(want))))
+        fail_msg("op %d entry %d: %g, twin %g", i, k, (double)b->acts.value[y][k], want);
+    }
+  }
+}
+
+// Every `stride`-th entry of every tensor.
+static void check_gradient(bench *b, size_t stride) {
+  const double h = 1e-6;
+  for (int i = 0; i < b->net->n_weights; i++) {
+    const flv_weight *w = &b->net->weight[i];
+    for (size_t k = (size_t)i % stride; k < (size_t)w->rows * (size_t)w->cols; k += stride) {
+      double *p = &b->twin.param[w->offset + k];
+      const double keep = *p;
+      *p = keep + h;
+      const double up = functional(b);
+      *p = keep - h;
+      const double slope = (up - functional(b)) / (2.0 * h);
+      *p = keep;
+      const double got = (double)b->grad[w->offset + k];
+      if (!(fabs(got - slope) <= 1e-4 * (1.0 + fabs(slope)) * sqrt(1.0 + b->twin.rows / 16.0)))
+        fail_msg("%s[%zu]: backward %g, finite difference %g", w->name, k, got, slope);
+    }
+  }
+}
+
+static void check_padding(const bench *b) {
+  for (int i = 0; i < b->net->n_weights; i++) {
+    const flv_weight *w = &b->net->weight[i];
+    const size_t end = i + 1 < b->net->n_weights ? b->net->weight[i + 1].offset : b->net->n_params;
+    for (size_t k = w->offset + (size_t)w->rows * (size_t)w->cols; k < end; k++)
+      assert_true(b->grad[k] >= 0.0f && b->grad[k] <= 0.0f);
+  }
+}
+
+static void check_program(flv_net *net, int rows, size_t stride) {
+  bench b = bench_new(net, rows);
+  flv_net_forward(net, b.params, &b.acts, 0, net->mark, 0, rows, 2);
+  flv_net_forward(net, b.params, &b.acts, net->mark, net->n_ops, 0, rows, 2);
+  check_forward(&b);
+  bench_backward(&b, rows, 2);
+  check_gradient(&b, stride);
+  check_padding(&b);
+  bench_free(&b);
+}
+
+// ---- one op ----
+
+// Input, a layer so that the op has something to send gradients to, the op, and a nonlinear
+// readout.
+static flv_net *op_program(flv_op_id id, flv_act act, int width) {
+  flv_net *net = flv_net_new();
+  const int x = flv_net_input(net, id == FLV_OP_EMBED ? 3 : 0, 9);
+  int y = -1;
+  if (id == FLV_OP_EMBED) {
+    y = flv_net_layer(net, x, width, act, 0, "op");
+  } else {
+    const int before = flv_net_layer(net, x, width, FLV_ACT_TANH, 0, "before");
+    if (id == FLV_OP_LINEAR) y = flv_net_layer(net, before, width, act, 0, "op");
+    if (id == FLV_OP_LAYERNORM) y = flv_net_layernorm(net, before, 0, "op");
+    if (id == FLV_OP_ADD)
+      y = flv_net_add(net, before, flv_net_layer(net, before, width, act, 0, "side"));
+  }
+  flv_net_output(net, flv_net_layer(net, y, 3, FLV_ACT_TANH, 0, "after"));
+  return net;
+}
+
+static void check_op(flv_op_id id) {
+  static const int widths[] = {1, 4, 19, 33};
+  for (int act = 0; act < FLV_ACT_COUNT; act++)
+    for (size_t k = 0; k < sizeof widths / sizeof *widths; k++) {
+      flv_net *net = op_program(id, (flv_act)act, widths[k]);
+      bool found = false;
+      for (int i = 0; i < net->n_ops; i++) found |= net->op[i].id == id;
+      assert_true(found);
+      check_program(net, 7, 1);
+    }
+}
+
+#define OP_TEST(ID, fn)                                                                            \
+  static void op_##fn(void **state) {                                                              \
+    (void)state;                                                                                   \
+    check_op(FLV_OP_##ID);                                                                         \
+  }
+FLV_OPS(OP_TEST)
+#undef OP_TEST
+
+// One op straight from the table, with its input's gradient added to what is there.
+static void adds_to_input_gradient(void **state) {
+  (void)state;
+  enum { ROWS = 5, N = 20 };
+  float x[ROWS * N], w[N * N], b[N], y[ROWS * N], dy[ROWS * N], dx[2][ROWS * N], dw[N * N], db[N];
+  for (int i = 0; i < ROWS * N; i++) x[i] = (float)uniform(1, (uint32_t)i);
+  for (int i = 0; i < N * N; i++) w[i] = (float)uniform(2, (uint32_t)i);
+  for (int i = 0; i < N; i++) b[i] = (float)uniform(3, (uint32_t)i);
+  const flv_op_id with_dx[] = {FLV_OP_LINEAR, FLV_OP_LAYERNORM, FLV_OP_ADD};
+  for (size_t o = 0; o < sizeof with_dx / sizeof *with_dx; o++)
+    for (int add = 0; add < 2; add++) {
+      for (int i = 0; i < ROWS * N; i++) dx[add][i] = add ? 2.0f : NAN; // overwriting must not read
+      for (int i = 0; i < ROWS * N; i++) dy[i] = (float)uniform(4, (uint32_t)i);
+      flv_call c = {
+          .act = FLV_ACT_TANH, .rows = ROWS, .in = N, .n = N, .col1 = N, .x = x, .x2 = x, .w = w};
+      c.b = b;
+      c.y = y;
+      c.dy = dy;
+      c.dx = dx[add];
+      c.dw = dw;
+      c.db = db;
+      c.n_w = N * N;
+      c.add_dx = add;
+      flv_op_table[with_dx[o]].forward(&c);
+      flv_op_table[with_dx[o]].backward(&c);
+      for (int i = 0; add && i < ROWS * N; i++) {
+        if (!(fabsf(dx[1][i] - 2.0f - dx[0][i]) < 1e-5f))
+          fail_msg("%s: %g after 2 + %g", flv_op_table[with_dx[o]].name, (double)dx[1][i],
+                   (double)dx[0][i]);
+      }
+    }
+}
+
+// ---- whole programs ----
+
+// Shared trunk with a residual and a layernorm, read by two heads and a side network; an output in
+// the middle that others read too; a layer that reaches no output.
+static flv_net *full_program(int n_hot, flv_act act) {
+  flv_net *net = flv_net_new();
+  const int x = flv_net_input(net, n_hot, 12);
+  int h = flv_net_layer(net, x, 20, act, 0, "trunk.0");
+  h = flv_net_add(net, h, flv_net_layer(net, h, 20, act, 0, "trunk.1"));
+  h = flv_net_layernorm(net, h, 0, "trunk.norm");
+  const int middle = flv_net_layer(net, h, 17, act, 0, "middle");
+  flv_net_output(net, flv_net_layer(net, middle, 5, FLV_ACT_NONE, 0, "head"));
+  flv_net_mark(net);
+  const int side = flv_net_layer(net, x, 20, act, 1, "side.0");
+  flv_net_output(net,
+                 flv_net_layer(net, flv_net_add(net, side, h), 4, FLV_ACT_NONE, 1, "side.head"));
+  flv_net_output(net, flv_net_layer(net, middle, 1, FLV_ACT_NONE, 2, "log_f"));
+  flv_net_output(net, middle);
+  flv_net_layer(net, h, 6, act, 0, "unused");
+  return net;
+}
+
+static void whole_program(void **state) {
+  (void)state;
+  for (int n_hot = 0; n_hot <= 9; n_hot += 3)
+    for (int act = 0; act < FLV_ACT_COUNT; act++)
+      check_program(full_program(n_hot, (flv_act)act), 6, 1);
+}
+
+static void row_counts(void **state) {
+  (void)state;
+  static const int rows[] = {1, 15, 16, 17, 191, 192, 193, 511, 513, 1500};
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+    check_program(full_program(4, FLV_ACT_RELU), rows[i], 211);
+}
+
+static void no_rows(void **state) {
+  (void)state;
+  bench b = bench_new(full_program(4, FLV_ACT_RELU), 3);
+  flv_net_forward(b.net, b.params, &b.acts, 0, b.net->n_ops, 2, 2, 2);
+  bench_backward(&b, 0, 2);
+  for (size_t i = 0; i < b.net->n_params; i++) assert_true(b.grad[i] >= 0.0f && b.grad[i] <= 0.0f);
+  bench_free(&b);
+}
+
+static void chunks_fit(void **state) {
+  (void)state;
+  for (int rows = 1; rows < 200000; rows += rows < 9000 ? 1 : 977) {
+    const int want = flv_chunk_want(rows), n = flv_chunk_count(rows, want);
+    for (int c = 0; c < n; c++) {
+      const int length = flv_chunk_begin(rows, want, c + 1) - flv_chunk_begin(rows, want, c);
+      assert_true(length > 0 && length <= FLV_CHUNK_ROWS);
+    }
+  }
+}
+
+static void few_rows_equal_many(void **state) {
+  (void)state;
+  const int rows = 1500;
+  bench b = bench_new(full_program(4, FLV_ACT_TANH), rows);
+  const int n = b.net->n_ops, y = b.net->op[n - 1].y, width = b.net->width[y];
+  flv_net_forward(b.net, b.params, &b.acts, 0, n, 0, rows, 1);
+  float *many = calloc((size_t)(rows * width), sizeof *many);
+  assert_non_null(many);
+  memcpy(many, b.acts.value[y], (size_t)(rows * width) * sizeof *many);
+  memset(b.acts.value[y], 0, (size_t)(rows * width) * sizeof *many);
+  for (int r = 0; r < rows; r += 37)
+    flv_net_forward(b.net, b.params, &b.acts, 0, n, r, r + 37 < rows ? r + 37 : rows, 1);
+  for (int i = 0; i < rows * width; i++) assert_true(fabsf(many[i] - b.acts.value[y][i]) < 1e-5f);
+  free(many);
+  bench_free(&b);
+}
+
+// Wide enough for several column tiles and a second thread.
+static flv_net *wide_program(void) {
+  flv_net *net = flv_net_new();
+  const int x = flv_net_input(net, 4, 40);
+  int h = flv_net_layer(net, x, 300, FLV_ACT_RELU, 0, "0");
+  h = flv_net_layer(net, h, 270, FLV_ACT_RELU, 0, "1");
+  flv_net_output(net, flv_net_layer(net, h, 5, FLV_ACT_NONE, 0, "head"));
+  flv_net_mark(net);
+  flv_net_output(net, flv_net_layer(net, h, 4, FLV_ACT_NONE, 1, "back"));
+  return net;
+}
+
+static uint64_t bits_hash(uint64_t h, const float *x, size_t n) { // FNV-1a over the words
+  for (size_t i = 0; i < n; i++) {
+    uint32_t word;
+    memcpy(&word, &x[i], sizeof word);
+    h = (h ^ word) * UINT64_C(1099511628211);
+  }
+  return h;
+}
+
+static void threads_change_no_bit(void **state) {
+  (void)state;
+  static const int rows[] = {20, 100, 192, 700, 1500};
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    uint64_t want = 0;
+    for (int threads = 1; threads <= 3; threads++) {
+      bench b = bench_new(wide_program(), rows[i]);
+      flv_net_forward(b.net, b.params, &b.acts, 0, b.net->n_ops, 0, rows[i], threads);
+      bench_backward(&b, rows[i], threads);
+      uint64_t hash = bits_hash(UINT64_C(14695981039346656037), b.grad, b.net->n_params);
+      for (int k = 0; k < b.net->n_ops; k++) {
+        const int y = b.net->op[k].y;
+        hash = bits_hash(hash, b.acts.value[y], (size_t)rows[i] * (size_t)b.net->width[y]);
+      }
+      if (threads == 1) want = hash;
+      assert_true(hash == want);
+      bench_free(&b);
+    }
+  }
+}
+
+// A second backward pass finds nothing of the first.
+static void backward_twice(void **state) {
+  (void)state;
+  bench b = bench_new(full_program(4, FLV_ACT_RELU), 700);
+  flv_net_forward(b.net, b.params, &b.acts, 0, b.net->n_ops, 0, 700, 1);
+  bench_backward(&b, 700, 1);
+  const uint64_t first = bits_hash(1, b.grad, b.net->n_params);
+  bench_backward(&b, 300, 1);
+  assert_false(bits_hash(1, b.grad, b.net->n_params) == first);
+  bench_backward(&b, 700, 1);
+  assert_true(bits_hash(1, b.grad, b.net->n_params) == first);
+  bench_free(&b);
+}
+
+static void nan_goes_through(void **state) {
+  (void)state;
+  bench b = bench_new(op_program(FLV_OP_LINEAR, FLV_ACT_RELU, 8), 3);
+  b.acts.value[b.net->input][0] = NAN;
+  flv_net_forward(b.net, b.params, &b.acts, 0, b.net->n_ops, 0, 3, 1);
+  assert_true(isnan(b.acts.value[b.net->op[b.net->n_ops - 1].y][0]));
+  assert_true(!isnan(b.acts.value[b.net->op[b.net->n_ops - 1].y][3]));
+  bench_free(&b);
+}
+
+// ---- recording, initialising, memory ----
+
+static void initial_weights(void **state) {
+  (void)state;
+  flv_net *net = full_program(4, FLV_ACT_RELU);
+  float *a = flv_alloc(net->n_params * sizeof *a), *b = flv_alloc(net->n_params * sizeof *b);
+  assert_true(a && b);
+  flv_net_init(net, 5, a);
+  flv_net_init(net, 5, b);
+  assert_memory_equal(a, b, net->n_params * sizeof *a);
+  flv_net_init(net, 6, b);
+  assert_true(memcmp(a, b, net->n_params * sizeof *a) != 0);
+  for (int i = 0; i < net->n_weights; i++) {
+    const flv_weight *w = &net->weight[i];
+    assert_int_equal(w->offset % 16, 0);
+    const size_t n = (size_t)w->rows * (size_t)w->cols;
+    double top = 0.0, mean = 0.0;
+    for (size_t k = 0; k < n; k++) {
+      top = fmax(top, fabs((double)a[w->offset + k]));
+      mean += (double)a[w->offset + k] / (double)n;
+    }
+    if (strcmp(w->name, "trunk.0.weight") == 0) { // fan_in 12
+      assert_true(top <= 1.0 / sqrt(12.0) && top > 0.9 / sqrt(12.0) && fabs(mean) < 0.05);
+    } else if (strcmp(w->name, "trunk.1.bias") == 0) { // fan_in 20
+      assert_true(top <= 1.0 / sqrt(20.0) && top > 0.5 / sqrt(20.0));
+    } else if (strcmp(w->name, "trunk.norm.weight") == 0) {
+      assert_true(mean > 0.999999 && mean < 1.000001 && top <= 1.0);
+    } else if (strcmp(w->name, "trunk.norm.bias") == 0) {
+      assert_true(top <= 0.0);
+    }
+  }
+  assert_int_equal(flv_net_dense_weights(net), 20 * 20 + 20 * 17 + 17 * 5 + 20 * 4 + 17 + 20 * 6);
+  flv_free(a);
+  flv_free(b);
+  flv_net_free(net);
+}
+
+static void limits_are_noticed(void **state) {
+  (void)state;
+  flv_net *net = flv_net_new();
+  int h = flv_net_input(net, 0, 3);
+  for (int i = 0; i < FLV_NET_MAX_OPS + 1; i++) h = flv_net_add(net, h, h);
+  assert_true(net->failed);
+  assert_int_equal(h, -1);
+  assert_int_equal(flv_net_layer(net, 0, 3, FLV_ACT_NONE, 0, "late"), -1);
+  flv_net_free(net);
+
+  char name[80];
+  memset(name, 'n', sizeof name - 1);
+  name[sizeof name - 1] = '\0';
+  net = flv_net_new();
+  flv_net_layer(net, flv_net_input(net, 0, 3), 3, FLV_ACT_NONE, 0, name);
+  assert_true(net->failed);
+  flv_net_free(net);
+
+  net = flv_net_new(); // widths that do not match
+  h = flv_net_input(net, 0, 3);
+  flv_net_add(net, h, flv_net_layer(net, h, 4, FLV_ACT_NONE, 0, "four"));
+  assert_true(net->failed);
+  flv_net_free(net);
+}
+
+static void out_of_memory(void **state) {
+  (void)state;
+  flv_net *net = flv_net_new();
+  const int h =
+      flv_net_layer(net, flv_net_input(net, 0, 1 << 20), 1 << 20, FLV_ACT_NONE, 0, "huge");
+  flv_net_output(net, h);
+  flv_acts acts = {.max_rows = 42};
+  assert_int_equal(flv_acts_init(&acts, net, INT_MAX, true), FLV_ENOMEM);
+  assert_int_equal(acts.max_rows, 42);
+  assert_null(acts.block);
+  flv_net_free(net);
+}
+
+static void blas_is_right(void **state) {
+  (void)state;
+  flv_error err = {0};
+  assert_int_equal(flv_blas_check(&err), FLV_OK);
+}
+
+int main(void) {
+#define OP_ENTRY(ID, fn) cmocka_unit_test(op_##fn),
+  const struct CMUnitTest tests[] = {
+      FLV_OPS(OP_ENTRY) cmocka_unit_test(adds_to_input_gradient),
+      cmocka_unit_test(whole_program),
+      cmocka_unit_test(row_counts),
+      cmocka_unit_test(no_rows),
+      cmocka_unit_test(chunks_fit),
+      cmocka_unit_test(few_rows_equal_many),
+      cmocka_unit_test(threads_change_no_bit),
+      cmocka_unit_test(backward_twice),
+      cmocka_unit_test(nan_goes_through),
+      cmocka_unit_test(initial_weights),
+      cmocka_unit_test(limits_are_noticed),
+      cmocka_unit_test(out_of_memory),
+      cmocka_unit_test(blas_is_right),
+  };
+#undef OP_ENTRY
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

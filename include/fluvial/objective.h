@@ -18,26 +18,26 @@ extern "C" {
 #endif
 
 typedef struct flv_trajectories {
-  int n;                    // trajectories
-  const int32_t *offset;    // [n+1]
-  const double *log_pf;     // [offset[n]]
-  const double *log_pb;     // [offset[n]]
-  const double *log_f;      // [offset[n]] log F(s), learned; NULL if not needed
+  int n;                     // trajectories
+  const int32_t *offset;     // [n+1]
+  const double *log_pf;      // [offset[n]]
+  const double *log_pb;      // [offset[n]]
+  const double *log_f;       // [offset[n]] log F(s), learned; NULL if not needed
   const double *log_pf_exit; // [offset[n]] log P_F(exit | s); NULL if not needed
   const double *log_r_state; // [offset[n]] log R(s) of every state; NULL if not needed
-  const double *log_r;      // [n] log R(x)
-  const double *log_pi;     // [n] log-probability under the behaviour policy that made the trajectory
-  double log_z;             // learned log Z
-  bool exits;               // the last position takes an exit action; else it is a terminal state
-  double *scratch;          // [6 n + 2 offset[n]] doubles to work in
+  const double *log_r;       // [n] log R(x)
+  const double *log_pi; // [n] log-probability under the behaviour policy that made the trajectory
+  double log_z;         // learned log Z
+  bool exits;           // the last position takes an exit action; else it is a terminal state
+  double *scratch;      // [6 n + 2 offset[n]] doubles to work in
 } flv_trajectories;
 
 // d loss / d each input, accumulated by the objective into zeroed arrays.
 typedef struct flv_cotangents {
-  double *log_pf, *log_pb;          // [offset[n]]
-  double *log_f, *log_pf_exit;      // [offset[n]] or NULL, as above
+  double *log_pf, *log_pb;     // [offset[n]]
+  double *log_f, *log_pf_exit; // [offset[n]] or NULL, as above
   double log_z;
-  double ess;                       // effective sample size of the weights it used, n if it used none
+  double ess; // effective sample size of the weights it used, n if it used none
 } flv_cotangents;
 
 // What it needs beyond log_pf, log_pb, log_r, log_pi (bits of flv_objective.needs).

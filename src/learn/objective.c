@@ -64,13 +64,18 @@ void flv_baselines(flv_baseline kind, int n, const double *c, const double *shar
                    double *b, double *scratch) {
   double each = 0.0;
   switch (kind) {
-  case FLV_BASELINE_LEAVE_ONE_OUT: leave_one_out(n, c, share, -log_z, b, scratch); return;
-  case FLV_BASELINE_GLOBAL: each = -log_z; break;
+  case FLV_BASELINE_LEAVE_ONE_OUT:
+    leave_one_out(n, c, share, -log_z, b, scratch);
+    return;
+  case FLV_BASELINE_GLOBAL:
+    each = -log_z;
+    break;
   case FLV_BASELINE_LOCAL:
     for (int i = 0; i < n; i++) each += c[i];
     each /= n;
     break;
-  case FLV_BASELINE_NONE: break;
+  case FLV_BASELINE_NONE:
+    break;
   }
   for (int i = 0; i < n; i++) b[i] = each;
 }

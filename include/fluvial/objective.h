@@ -1,9 +1,10 @@
 // Objectives: pure functions from log-probabilities to a loss and cotangents.
 //
-// An objective sees a ragged batch of trajectories and nothing else: no network, environment or tape.
-// Trajectory i has positions offset[i] .. offset[i+1]-1, one per state s_0 .. s_n. Position p holds
-//   log_pf[p]   log P_F of the action taken at that state (the last is the exit; 0 if there is none)
-//   log_pb[p]   log P_B of the step from that state back to the one before (0 at the first position)
+// An objective sees a ragged batch of trajectories and nothing else: no network, environment or
+// tape. Trajectory i has positions offset[i] .. offset[i+1]-1, one per state s_0 .. s_n. Position p
+// holds
+//   log_pf[p]   log P_F of the action taken there (the last is the exit; 0 if there is none)
+//   log_pb[p]   log P_B of the step from there back to the one before (0 at the first position)
 // so sum log_pf and sum log_pb over the positions are log P_F(tau) and log P_B(tau | x).
 #ifndef FLUVIAL_OBJECTIVE_H
 #define FLUVIAL_OBJECTIVE_H

@@ -177,7 +177,8 @@ static flv_status apply_root(reader *r, const yaml_node_t *root) {
 // What libyaml has to say. Errors of its reader (bytes that are not text) come with an offset only.
 static flv_status syntax_error(const yaml_parser_t *parser, const char *name, const char *text,
                                size_t size, flv_error *err) {
-  if (parser->error == YAML_MEMORY_ERROR)
+  // libyaml's loader does not always say that it was memory it lacked.
+  if (parser->error == YAML_MEMORY_ERROR || parser->error == YAML_NO_ERROR)
     return flv_fail(err, FLV_ENOMEM, "%s: out of memory", name);
   const char *problem = parser->problem ? parser->problem : "not YAML";
   if (parser->error == YAML_READER_ERROR) {

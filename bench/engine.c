@@ -1,12 +1,14 @@
-// Milliseconds per training iteration, and how close that comes to the floor of its matrix products.
+// Milliseconds per training iteration, and how close that comes to the floor of its matrix
+// products.
 //
-//   engine            8x8, 16^4, 32^4 at batch 32, 128, 512; TB, P_B tied to P_F's trunk, 2 x 256; 1 and 2 threads
+//   engine            8x8, 16^4, 32^4 at batch 32, 128, 512; TB, P_B tied, 2 x 256; 1 and 2 threads
 //   engine intern     interned against one row per visited state, 8x8, batch 32
-//   engine full       a whole run: 128x128 off-policy TB, untied networks, 10^6 trajectories, with evaluations
+//   engine full       a whole run: 128x128 off-policy TB, untied networks, 10^6 trajectories
 //
-// The floor of an iteration is distinct rows x weights of the dense layers x 6 flops (forward, gradient of the
-// input, gradient of the weights), over the single-precision rate of a 2048^3 matrix product measured beside it
-// (times the number of threads). The k-hot first layer is not counted.
+// The floor of an iteration is distinct rows x weights of the dense layers x 6 flops (forward,
+// gradient of the input, gradient of the weights), over the single-precision rate of a 2048^3
+// matrix product measured beside it (times the number of threads). The k-hot first layer is not
+// counted.
 #include <cblas.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,15 +39,18 @@ enum { SIDE = 2048 };
 static void multiply(void *context, int task) {
   const product *p = context;
   float *c = p->c + (size_t)task * SIDE * SIDE;
-  cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, SIDE, SIDE, SIDE, 1.0f, p->a, SIDE, p->b, SIDE, 0.0f, c,
-              SIDE);
+  cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, SIDE, SIDE, SIDE, 1.0f, p->a, SIDE, p->b,
+              SIDE, 0.0f, c, SIDE);
 }
 
-// Flops per second of one core while `threads` cores multiply; the best of a few, as the floor should be.
+// Flops per second of one core while `threads` cores multiply; the best of a few, as the floor
+// should be.
 static double matrix_rate(int threads) {
-  product p = {calloc(SIDE * SIDE, 4), calloc(SIDE * SIDE, 4), calloc((size_t)threads * SIDE * SIDE, 4)};
+  product p = {calloc(SIDE * SIDE, 4), calloc(SIDE * SIDE, 4),
+               calloc((size_t)threads * SIDE * SIDE, 4)};
   if (!p.a || !p.b || !p.c) exit(1);
-  for (size_t i = 0; i < SIDE * SIDE; i++) p.a[i] = (float)(i % 7) - 3.0f, p.b[i] = (float)(i % 5) - 2.0f;
+  for (size_t i = 0; i < SIDE * SIDE; i++)
+    p.a[i] = (float)(i % 7) - 3.0f, p.b[i] = (float)(i % 5) - 2.0f;
   double best = 1e30;
   for (int k = 0; k < 4; k++) {
     const double t = now();
@@ -97,12 +102,15 @@ static double floor_ms(const timing *m, double rate, int threads) {
 }
 
 static void scenarios(void) {
-  static const char *const grid[][3] = {{"8x8", "2", "8"}, {"16^4", "4", "16"}, {"32^4", "4", "32"}};
+  static const char *const grid[][3] = {
+      {"8x8", "2", "8"}, {"16^4", "4", "16"}, {"32^4", "4", "32"}};
   static const char *const batches[] = {"32", "128", "512"};
   const int cores = flv_cores() > 1 ? 2 : 1;
   const double rate[2] = {matrix_rate(1), matrix_rate(cores)};
-  printf("matrix product, one core: %.1f GFLOP/s alone, %.1f with %d at work\n", rate[0] / 1e9, rate[1] / 1e9, cores);
-  printf("grid,batch,threads,ms_per_iteration,states,distinct,floor_ms,fraction_of_floor,speed_up\n");
+  printf("matrix product, one core: %.1f GFLOP/s alone, %.1f with %d at work\n", rate[0] / 1e9,
+         rate[1] / 1e9, cores);
+  printf(
+      "grid,batch,threads,ms_per_iteration,states,distinct,floor_ms,fraction_of_floor,speed_up\n");
   for (int g = 0; g < 3; g++)
     for (int b = 0; b < 3; b++) {
       double one = 0.0;
@@ -114,8 +122,8 @@ static void scenarios(void) {
         const timing m = measure(t, 50, 3.0);
         if (threads == 1) one = m.ms;
         const double f = floor_ms(&m, rate[threads - 1], threads);
-        printf("%s,%s,%d,%.3f,%.0f,%.0f,%.3f,%.2f,%.2f\n", grid[g][0], batches[b], threads, m.ms, m.states,
-               m.distinct, f, f / m.ms, one / m.ms);
+        printf("%s,%s,%d,%.3f,%.0f,%.0f,%.3f,%.2f,%.2f\n", grid[g][0], batches[b], threads, m.ms,
+               m.states, m.distinct, f, f / m.ms, one / m.ms);
         fflush(stdout);
         flv_trainer_free(t);
       }
@@ -124,31 +132,32 @@ static void scenarios(void) {
 
 static void interning(void) {
   timing m[2] = {{0}};
-  for (int round = 0; round < 3; round++) // in turn, so that a change of the machine's speed meets both
+  for (int round = 0; round < 3;
+       round++) // in turn, so that a change of the machine's speed meets both
     for (int k = 0; k < 2; k++) {
-      const char *const settings[][2] = {{"env.side", "8"},      {"reward.r0", "0.1"},          {"batch", "32"},
-                                         {"policy.p_b", "tied"}, {"intern", k ? "true" : "false"}};
+      const char *const settings[][2] = {{"env.side", "8"},
+                                         {"reward.r0", "0.1"},
+                                         {"batch", "32"},
+                                         {"policy.p_b", "tied"},
+                                         {"intern", k ? "true" : "false"}};
       flv_trainer *t = make(5, settings, 1);
       const timing one = measure(t, 50, 1.0);
       if (round == 0 || one.ms < m[k].ms) m[k] = one;
       flv_trainer_free(t);
     }
-  printf("8x8 batch 32: %.3f ms plain (%.0f rows), %.3f ms interned (%.0f rows): %.2f times faster\n", m[0].ms,
-         m[0].distinct, m[1].ms, m[1].distinct, m[0].ms / m[1].ms);
+  printf(
+      "8x8 batch 32: %.3f ms plain (%.0f rows), %.3f ms interned (%.0f rows): %.2f times faster\n",
+      m[0].ms, m[0].distinct, m[1].ms, m[1].distinct, m[0].ms / m[1].ms);
 }
 
 static void full_run(int iterations) {
   const int cores = flv_cores() > 1 ? 2 : 1;
   char count[32];
   snprintf(count, sizeof count, "%d", iterations);
-  const char *const settings[][2] = {{"env.side", "128"},
-                                     {"batch", "64"},
-                                     {"iterations", count},
-                                     {"exploration.exit_bias", "1"},
-                                     {"exploration.until", "0.2"},
-                                     {"optimiser.lr", "5e-3"},
-                                     {"optimiser.lr_pb", "1e-3"},
-                                     {"optimiser.lr_log_z", "0.05"},
+  const char *const settings[][2] = {{"env.side", "128"},          {"batch", "64"},
+                                     {"iterations", count},        {"exploration.exit_bias", "1"},
+                                     {"exploration.until", "0.2"}, {"optimiser.lr", "5e-3"},
+                                     {"optimiser.lr_pb", "1e-3"},  {"optimiser.lr_log_z", "0.05"},
                                      {"schedule", "cosine"}};
   double rate = matrix_rate(cores);
   flv_trainer *t = make(9, settings, cores);
@@ -168,7 +177,8 @@ static void full_run(int iterations) {
   struct rusage usage;
   getrusage(RUSAGE_SELF, &usage);
   const double least = rows * weights * 6.0 / (rate * cores);
-  printf("128x128, %d iterations of 64, %d threads: %.1f s; floor %.1f s (%.0f distinct rows an iteration, "
+  printf("128x128, %d iterations of 64, %d threads: %.1f s; floor %.1f s (%.0f distinct rows an "
+         "iteration, "
          "%.1f GFLOP/s a core); %.2f times the floor; JSD %.2e; peak memory %.0f MB\n",
          iterations, cores, seconds, least, rows / iterations, rate / 1e9, seconds / least, e.jsd,
          (double)usage.ru_maxrss / 1024.0);
@@ -176,8 +186,11 @@ static void full_run(int iterations) {
 }
 
 int main(int argc, char **argv) {
-  if (argc > 1 && strcmp(argv[1], "intern") == 0) interning();
-  else if (argc > 1 && strcmp(argv[1], "full") == 0) full_run(argc > 2 ? atoi(argv[2]) : 15625);
-  else scenarios();
+  if (argc > 1 && strcmp(argv[1], "intern") == 0)
+    interning();
+  else if (argc > 1 && strcmp(argv[1], "full") == 0)
+    full_run(argc > 2 ? atoi(argv[2]) : 15625);
+  else
+    scenarios();
   return 0;
 }

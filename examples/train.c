@@ -1,4 +1,5 @@
-// A complete training program on the public API: an 8x8 hypergrid, trajectory balance, with its exact error.
+// A complete training program on the public API: an 8x8 hypergrid, trajectory balance, with its
+// exact error.
 #include <stdio.h>
 
 #include "fluvial/fluvial.h"
@@ -12,9 +13,9 @@ int main(void) {
   flv_error err = {0};
   flv_config *cfg = flv_config_new(&err);
   if (!cfg) return fail(&err);
-  static const char *const settings[][2] = {{"env.side", "8"},       {"reward.r0", "0.1"},    {"batch", "32"},
-                                            {"iterations", "1000"},  {"objective", "tb"},     {"policy.p_b", "tied"},
-                                            {"optimiser.lr", "2e-3"}};
+  static const char *const settings[][2] = {
+      {"env.side", "8"},   {"reward.r0", "0.1"},   {"batch", "32"},         {"iterations", "1000"},
+      {"objective", "tb"}, {"policy.p_b", "tied"}, {"optimiser.lr", "2e-3"}};
   for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
     if (flv_config_set(cfg, settings[i][0], settings[i][1], &err) != FLV_OK) return fail(&err);
 
@@ -29,8 +30,8 @@ int main(void) {
     status = flv_trainer_step(trainer, &stats, &err);
     if (status == FLV_OK && i % 200 == 0) {
       status = flv_trainer_evaluate(trainer, 0, &e, &err);
-      printf("iteration %4d  loss %9.2e  log Z %.4f (true %.4f)  JSD %.2e\n", i, stats.loss, e.log_z, e.log_z_true,
-             e.jsd);
+      printf("iteration %4d  loss %9.2e  log Z %.4f (true %.4f)  JSD %.2e\n", i, stats.loss,
+             e.log_z, e.log_z_true, e.jsd);
     }
   }
   flv_trainer_free(trainer);

@@ -1,5 +1,5 @@
-// Counts and fails allocations: this file replaces malloc and its kin in the program that includes it (glibc
-// only). Under a sanitizer, which brings its own, it does nothing and alloc_hooked is 0.
+// Counts and fails allocations: this file replaces malloc and its kin in the program that includes
+// it (glibc only). Under a sanitizer, which brings its own, it does nothing and alloc_hooked is 0.
 #ifndef FLUVIAL_TESTS_ALLOC_H
 #define FLUVIAL_TESTS_ALLOC_H
 
@@ -9,7 +9,8 @@
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || !defined(__GLIBC__)
 #define ALLOC_HOOKED 0
 #elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) ||                         \
+    __has_feature(memory_sanitizer)
 #define ALLOC_HOOKED 0
 #else
 #define ALLOC_HOOKED 1
@@ -19,8 +20,8 @@
 #endif
 
 static const int alloc_hooked = ALLOC_HOOKED;
-static long alloc_count;          // calls so far
-static long alloc_fail_at = -1;   // the call with this number (from 0) fails, once; -1: none
+static long alloc_count;        // calls so far
+static long alloc_fail_at = -1; // the call with this number (from 0) fails, once; -1: none
 
 #if ALLOC_HOOKED
 extern void *__libc_malloc(size_t size);

@@ -14,7 +14,8 @@
 
 #define MAKE(...) make(1, SETTINGS(__VA_ARGS__))
 
-// Every trajectory is a walk of the environment from s0 to an exit, through rows that hold its states.
+// Every trajectory is a walk of the environment from s0 to an exit, through rows that hold its
+// states.
 static void check_walks(const flv_trainer *t) {
   const flv_batch *b = &t->batch;
   const flv_env *env = t->env;
@@ -25,22 +26,25 @@ static void check_walks(const flv_trainer *t) {
       assert_memory_equal(state, flv_batch_state(b, b->row[p]), env->state_size);
       const int32_t action = b->action[p];
       assert_int_equal(b->mask[b->row[p] * env->n_actions + action], 1);
-      if (p == b->offset[i]) assert_int_equal(b->back[p], -1);
+      if (p == b->offset[i])
+        assert_int_equal(b->back[p], -1);
       else {
         memcpy(before, state, env->state_size);
         env->ops->unstep(env, 1, before, &b->back[p]);
         assert_memory_equal(before, flv_batch_state(b, b->row[p - 1]), env->state_size);
       }
-      if (p + 1 < b->offset[i + 1]) env->ops->step(env, 1, state, &action);
-      else assert_int_equal(action, env->exit_action);
+      if (p + 1 < b->offset[i + 1])
+        env->ops->step(env, 1, state, &action);
+      else
+        assert_int_equal(action, env->exit_action);
     }
   }
 }
 
 static void walks_are_walks(void **unused) {
   (void)unused;
-  flv_trainer *t = MAKE({"env.dim", "3"}, {"env.side", "4"}, {"batch", "37"}, {"exploration.epsilon", "0.3"},
-                        {"exploration.exit_bias", "2"});
+  flv_trainer *t = MAKE({"env.dim", "3"}, {"env.side", "4"}, {"batch", "37"},
+                        {"exploration.epsilon", "0.3"}, {"exploration.exit_bias", "2"});
   for (int k = 0; k < 5; k++) {
     step(t, NULL);
     assert_int_equal(t->batch.n, 37);
@@ -57,12 +61,13 @@ static void rows_are_distinct(void **unused) {
   assert_true(rows->n <= 36);
   for (int a = 0; a < rows->n; a++)
     for (int b = 0; b < a; b++)
-      assert_memory_not_equal(flv_batch_state(&t->batch, a), flv_batch_state(&t->batch, b), rows->state_size);
+      assert_memory_not_equal(flv_batch_state(&t->batch, a), flv_batch_state(&t->batch, b),
+                              rows->state_size);
   flv_trainer_free(t);
 }
 
-// On-policy, log pi is log P_F to the last bit, so importance weights are exactly 1; with exploration it is the
-// mixture's.
+// On-policy, log pi is log P_F to the last bit, so importance weights are exactly 1; with
+// exploration it is the mixture's.
 static void behaviour_is_recorded(void **unused) {
   (void)unused;
   flv_trainer *on = MAKE({"env.side", "7"}, {"batch", "50"});
@@ -93,7 +98,8 @@ static void behaviour_is_recorded(void **unused) {
 static void interned_equals_plain(void **unused) {
   (void)unused;
   flv_trainer *a = MAKE({"env.side", "8"}, {"batch", "32"}, {"objective", "db"});
-  flv_trainer *b = MAKE({"env.side", "8"}, {"batch", "32"}, {"objective", "db"}, {"intern", "false"});
+  flv_trainer *b =
+      MAKE({"env.side", "8"}, {"batch", "32"}, {"objective", "db"}, {"intern", "false"});
   for (int k = 0; k < 3; k++) {
     flv_stats sa, sb;
     step(a, &sa);
@@ -120,8 +126,9 @@ static double loss_at(flv_trainer *t, const float *params) {
 
 // The directional derivative along the gradient, by central differences, is its squared norm.
 static void check_gradient(const char *objective, const char *p_b) {
-  flv_trainer *t = MAKE({"env.side", "5"}, {"batch", "16"}, {"objective", objective}, {"policy.p_b", p_b},
-                        {"policy.hidden", "[32, 32]"}, {"policy.activation", "tanh"});
+  flv_trainer *t =
+      MAKE({"env.side", "5"}, {"batch", "16"}, {"objective", objective}, {"policy.p_b", p_b},
+           {"policy.hidden", "[32, 32]"}, {"policy.activation", "tanh"});
   const size_t n = t->policy.n_params;
   float *at = calloc(n, sizeof *at), *moved = calloc(n, sizeof *moved);
   memcpy(at, t->policy.params, n * sizeof *at);
@@ -136,7 +143,8 @@ static void check_gradient(const char *objective, const char *p_b) {
   }
   const double slope = (value[0] - value[1]) / (2.0 * h);
   if (fabs(slope - square) > 2e-3 * square)
-    fail_msg("%s, P_B %s: slope %g along the gradient, squared norm %g", objective, p_b, slope, square);
+    fail_msg("%s, P_B %s: slope %g along the gradient, squared norm %g", objective, p_b, slope,
+             square);
   free(at);
   free(moved);
   flv_trainer_free(t);
@@ -144,7 +152,9 @@ static void check_gradient(const char *objective, const char *p_b) {
 
 static void gradient_of_an_iteration(void **unused) {
   (void)unused;
-  static const char *const objectives[] = {"tb", "db", "modified_db"}, *const backward[] = {"learned", "tied", "uniform"};
+  static const char *const objectives[] = {"tb", "db", "modified_db"}, *const backward[] = {
+                                                                           "learned", "tied",
+                                                                           "uniform"};
   for (int o = 0; o < 3; o++)
     for (int b = 0; b < 3; b++) check_gradient(objectives[o], backward[b]);
 }
@@ -171,7 +181,8 @@ static void samples_follow_the_policy(void **unused) {
 
 static void replay_is_first_in_first_out(void **unused) {
   (void)unused;
-  flv_trainer *t = MAKE({"env.side", "5"}, {"batch", "8"}, {"replay.capacity", "20"}, {"replay.fraction", "0.5"});
+  flv_trainer *t = MAKE({"env.side", "5"}, {"batch", "8"}, {"replay.capacity", "20"},
+                        {"replay.fraction", "0.5"});
   int32_t first_length;
   step(t, NULL); // nothing to draw yet: all fresh
   assert_int_equal(*t->replay.pushed, 8);
@@ -198,8 +209,8 @@ static void replay_is_first_in_first_out(void **unused) {
 
 static void replay_alone(void **unused) {
   (void)unused;
-  flv_trainer *t = MAKE({"env.side", "5"}, {"batch", "8"}, {"replay.capacity", "50"}, {"replay.fraction", "1"},
-                        {"replay.prefill", "16"});
+  flv_trainer *t = MAKE({"env.side", "5"}, {"batch", "8"}, {"replay.capacity", "50"},
+                        {"replay.fraction", "1"}, {"replay.prefill", "16"});
   step(t, NULL);
   step(t, NULL);
   assert_int_equal(*t->replay.pushed, 16);
@@ -231,10 +242,14 @@ static void schedules_of_exploration(void **unused) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(walks_are_walks),           cmocka_unit_test(rows_are_distinct),
-      cmocka_unit_test(behaviour_is_recorded),     cmocka_unit_test(interned_equals_plain),
-      cmocka_unit_test(gradient_of_an_iteration),  cmocka_unit_test(samples_follow_the_policy),
-      cmocka_unit_test(replay_is_first_in_first_out), cmocka_unit_test(replay_alone),
+      cmocka_unit_test(walks_are_walks),
+      cmocka_unit_test(rows_are_distinct),
+      cmocka_unit_test(behaviour_is_recorded),
+      cmocka_unit_test(interned_equals_plain),
+      cmocka_unit_test(gradient_of_an_iteration),
+      cmocka_unit_test(samples_follow_the_policy),
+      cmocka_unit_test(replay_is_first_in_first_out),
+      cmocka_unit_test(replay_alone),
       cmocka_unit_test(schedules_of_exploration),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

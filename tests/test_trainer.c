@@ -1,4 +1,5 @@
-// Whole trainers: every objective learns, the same seed gives the same bits, bad losses stop, memory is fixed.
+// Whole trainers: every objective learns, the same seed gives the same bits, bad losses stop,
+// memory is fixed.
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -23,25 +24,30 @@ static double trained_jsd(flv_trainer *t, int iterations) {
 static void check_learns(const char *objective, const char *options, const char *p_b) {
   flv_trainer *t = make(1, SETTINGS({"env.side", "6"}, {"reward.r0", "0.1"}, {"batch", "64"},
                                     {"objective.name", objective}, {"policy.hidden", "[64, 64]"},
-                                    {"policy.p_b", p_b}, {"optimiser.lr", "3e-3"}, {"objective.baseline", options}) );
+                                    {"policy.p_b", p_b}, {"optimiser.lr", "3e-3"},
+                                    {"objective.baseline", options}));
   const double before = trained_jsd(t, 0), after = trained_jsd(t, 1000);
   printf("%-20s %-14s P_B %-8s JSD %.1e -> %.1e\n", objective, options, p_b, before, after);
-  if (after > 0.02 * before + 2e-3) fail_msg("%s (%s) did not learn: JSD %g -> %g", objective, options, before, after);
+  if (after > 0.02 * before + 2e-3)
+    fail_msg("%s (%s) did not learn: JSD %g -> %g", objective, options, before, after);
   flv_trainer_free(t);
 }
 
 static void balance_objectives_learn(void **unused) {
   (void)unused;
-  static const char *const names[] = {"tb", "db", "modified_db"}, *const backward[] = {"tied", "learned", "uniform"};
+  static const char *const names[] = {"tb", "db", "modified_db"}, *const backward[] = {
+                                                                      "tied", "learned", "uniform"};
   for (int o = 0; o < 3; o++)
     for (int b = 0; b < 3; b++) {
-      flv_trainer *t = make(1, SETTINGS({"env.side", "6"}, {"reward.r0", "0.1"}, {"objective", names[o]},
-                                        {"policy.hidden", "[64, 64]"}, {"policy.p_b", backward[b]},
-                                        {"optimiser.lr", "3e-3"}, {"exploration.epsilon", "0.1"}));
+      flv_trainer *t =
+          make(1, SETTINGS({"env.side", "6"}, {"reward.r0", "0.1"}, {"objective", names[o]},
+                           {"policy.hidden", "[64, 64]"}, {"policy.p_b", backward[b]},
+                           {"optimiser.lr", "3e-3"}, {"exploration.epsilon", "0.1"}));
       const double before = trained_jsd(t, 0), after = trained_jsd(t, 1000);
       printf("%-20s P_B %-8s JSD %.1e -> %.1e\n", names[o], backward[b], before, after);
       if (after > 0.02 * before + 1e-3)
-        fail_msg("%s with P_B %s did not learn: JSD %g -> %g", names[o], backward[b], before, after);
+        fail_msg("%s with P_B %s did not learn: JSD %g -> %g", names[o], backward[b], before,
+                 after);
       flv_trainer_free(t);
     }
 }
@@ -61,8 +67,9 @@ static void divergence_objectives_learn(void **unused) {
 
 static void wake_sleep_learns(void **unused) {
   (void)unused;
-  flv_trainer *t = make(1, SETTINGS({"env.side", "6"}, {"reward.r0", "0.1"}, {"objective", "wake_sleep"},
-                                    {"policy.hidden", "[64, 64]"}, {"optimiser.lr", "3e-3"}));
+  flv_trainer *t =
+      make(1, SETTINGS({"env.side", "6"}, {"reward.r0", "0.1"}, {"objective", "wake_sleep"},
+                       {"policy.hidden", "[64, 64]"}, {"optimiser.lr", "3e-3"}));
   const double before = trained_jsd(t, 0), after = trained_jsd(t, 1000);
   if (after > 0.02 * before + 2e-3) fail_msg("JSD %g -> %g", before, after);
   flv_trainer_free(t);
@@ -70,20 +77,22 @@ static void wake_sleep_learns(void **unused) {
 
 static void other_policies_learn(void **unused) {
   (void)unused;
-  flv_trainer *table = make(1, SETTINGS({"env.side", "6"}, {"reward.r0", "0.1"}, {"policy", "tabular"},
-                                        {"optimiser.lr", "2e-2"}));
+  flv_trainer *table = make(1, SETTINGS({"env.side", "6"}, {"reward.r0", "0.1"},
+                                        {"policy", "tabular"}, {"optimiser.lr", "2e-2"}));
   assert_true(trained_jsd(table, 1500) < 2e-3);
   flv_trainer_free(table);
-  flv_trainer *norm = make(1, SETTINGS({"env.side", "6"}, {"reward.r0", "0.1"}, {"policy.layernorm", "true"},
-                                       {"policy.hidden", "[48, 48, 48]"}, {"policy.activation", "leaky_relu"}));
+  flv_trainer *norm =
+      make(1, SETTINGS({"env.side", "6"}, {"reward.r0", "0.1"}, {"policy.layernorm", "true"},
+                       {"policy.hidden", "[48, 48, 48]"}, {"policy.activation", "leaky_relu"}));
   assert_true(trained_jsd(norm, 1000) < 5e-3);
   flv_trainer_free(norm);
 }
 
 static void replay_learns_off_policy(void **unused) {
   (void)unused;
-  flv_trainer *t = make(1, SETTINGS({"env.side", "6"}, {"reward.r0", "0.1"}, {"replay.capacity", "1000"},
-                                    {"replay.fraction", "1"}, {"optimiser.lr", "3e-3"}));
+  flv_trainer *t =
+      make(1, SETTINGS({"env.side", "6"}, {"reward.r0", "0.1"}, {"replay.capacity", "1000"},
+                       {"replay.fraction", "1"}, {"optimiser.lr", "3e-3"}));
   assert_true(trained_jsd(t, 1500) < 5e-3);
   flv_trainer_free(t);
 }
@@ -95,10 +104,10 @@ static void threads_do_not_change_bits(void **unused) {
   for (int o = 0; o < 2; o++) {
     flv_trainer *t[3];
     for (int k = 0; k < 3; k++)
-      t[k] = make(k + 1, SETTINGS({"env.dim", "4"}, {"env.side", "8"}, {"batch", "128"}, {"optimiser", optimisers[o]},
-                                  {"optimiser.lr", "1e-4"}, {"optimiser.clip_norm", "1"},
-                                  {"replay.capacity", "500"}, {"replay.fraction", "0.25"},
-                                  {"exploration.epsilon", "0.1"}));
+      t[k] = make(k + 1, SETTINGS({"env.dim", "4"}, {"env.side", "8"}, {"batch", "128"},
+                                  {"optimiser", optimisers[o]}, {"optimiser.lr", "1e-4"},
+                                  {"optimiser.clip_norm", "1"}, {"replay.capacity", "500"},
+                                  {"replay.fraction", "0.25"}, {"exploration.epsilon", "0.1"}));
     for (int i = 0; i < 15; i++)
       for (int k = 0; k < 3; k++) step(t[k], NULL);
     for (int k = 1; k < 3; k++) assert_same_state(t[0], t[k]);
@@ -117,7 +126,8 @@ static void seeds_differ(void **unused) {
   flv_trainer_free(y);
 }
 
-static void log_reward_nan(const flv_reward *reward, const flv_env *env, int n, const void *states, double *log_r) {
+static void log_reward_nan(const flv_reward *reward, const flv_env *env, int n, const void *states,
+                           double *log_r) {
   (void)reward, (void)env, (void)states;
   for (int i = 0; i < n; i++) log_r[i] = (double)NAN;
 }
@@ -127,7 +137,8 @@ static void a_loss_that_is_not_a_number_stops(void **unused) {
   const flv_reward bad = {.name = "bad", .exponent = 1.0, .log_reward = log_reward_nan};
   flv_config *cfg = configure(SETTINGS({"env.side", "4"}));
   flv_error err = {0};
-  flv_trainer *t = flv_trainer_new(cfg, NULL, &bad, 1, &err), *fresh = flv_trainer_new(cfg, NULL, &bad, 1, &err);
+  flv_trainer *t = flv_trainer_new(cfg, NULL, &bad, 1, &err),
+              *fresh = flv_trainer_new(cfg, NULL, &bad, 1, &err);
   assert_non_null(t);
   assert_int_equal(flv_trainer_step(t, NULL, &err), FLV_ENAN);
   assert_non_null(strstr(err.text, "not finite"));
@@ -136,7 +147,8 @@ static void a_loss_that_is_not_a_number_stops(void **unused) {
   const int n = flv_trainer_tensors(t, a, 192);
   flv_trainer_tensors(fresh, b, 192);
   for (int i = 0; i < n; i++)
-    if (strcmp(a[i].name, "trajectories") != 0) assert_memory_equal(a[i].data, b[i].data, tensor_bytes(&a[i]));
+    if (strcmp(a[i].name, "trajectories") != 0)
+      assert_memory_equal(a[i].data, b[i].data, tensor_bytes(&a[i]));
   flv_trainer_free(t);
   flv_trainer_free(fresh);
   flv_config_free(cfg);
@@ -147,7 +159,8 @@ static void evaluation_by_sampling(void **unused) {
   (void)unused;
   flv_error err = {0};
   flv_evaluation e;
-  flv_trainer *t = make(1, SETTINGS({"env.dim", "16"}, {"env.side", "3"}, {"reward.r0", "0.5"}, {"batch", "64"}));
+  flv_trainer *t = make(
+      1, SETTINGS({"env.dim", "16"}, {"env.side", "3"}, {"reward.r0", "0.5"}, {"batch", "64"}));
   assert_int_equal(flv_trainer_evaluate(t, 5000, &e, &err), FLV_OK);
   assert_false(e.exact);
   assert_int_equal(e.n, 5000);
@@ -165,8 +178,9 @@ static void no_allocation_between_iterations(void **unused) {
     skip();
   }
   for (int threads = 1; threads <= 2; threads++) {
-    flv_trainer *t = make(threads, SETTINGS({"env.dim", "4"}, {"env.side", "8"}, {"replay.capacity", "100"},
-                                            {"exploration.epsilon", "0.1"}));
+    flv_trainer *t =
+        make(threads, SETTINGS({"env.dim", "4"}, {"env.side", "8"}, {"replay.capacity", "100"},
+                               {"exploration.epsilon", "0.1"}));
     flv_error err = {0};
     flv_evaluation e;
     for (int i = 0; i < 5; i++) step(t, NULL);
@@ -179,7 +193,8 @@ static void no_allocation_between_iterations(void **unused) {
   }
 }
 
-// Fails the k-th allocation of configuring, training and evaluating, for every k until none is left to fail.
+// Fails the k-th allocation of configuring, training and evaluating, for every k until none is left
+// to fail.
 static void every_allocation_may_fail(void **unused) {
   (void)unused;
   if (!alloc_hooked) {
@@ -216,6 +231,40 @@ static void every_allocation_may_fail(void **unused) {
   }
 }
 
+// Every component of every section can be selected and has defaults within its own bounds.
+static void every_default_is_valid(void **unused) {
+  (void)unused;
+  for (const flv_section *section = flv_config_sections(); section->name; section++)
+    for (const flv_component *const *c = section->list; *c; c++) {
+      if (section->name[0] == '\0') continue;
+      flv_config *cfg = configure(SETTINGS({section->name, (*c)->name}));
+      for (int i = 0; i < (*c)->n_params; i++) {
+        char key[128], text[600];
+        flv_error err = {0};
+        snprintf(key, sizeof key, "%s.%s", section->name, (*c)->params[i].name);
+        assert_int_equal(flv_config_get(cfg, key, text, sizeof text, &err), FLV_OK);
+        if (flv_config_set(cfg, key, text, &err) != FLV_OK) fail_msg("%s", err.text);
+      }
+      flv_config_free(cfg);
+    }
+}
+
+// A long run on 16x16 with R0 = 0.1 finds all four modes; an untrained sampler none.
+static void modes_are_counted(void **unused) {
+  (void)unused;
+  flv_error err = {0};
+  flv_evaluation e;
+  flv_trainer *t =
+      make(1, SETTINGS({"env.side", "16"}, {"reward.r0", "0.1"}, {"optimiser.lr", "3e-3"}));
+  assert_int_equal(flv_trainer_evaluate(t, 0, &e, &err), FLV_OK);
+  assert_int_equal(e.modes, 4);
+  assert_true(e.modes_found < 1.5);
+  assert_true(trained_jsd(t, 800) < 1e-2);
+  assert_int_equal(flv_trainer_evaluate(t, 0, &e, &err), FLV_OK);
+  assert_true(e.modes_found > 3.9);
+  flv_trainer_free(t);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(balance_objectives_learn),
@@ -223,6 +272,8 @@ int main(void) {
       cmocka_unit_test(wake_sleep_learns),
       cmocka_unit_test(other_policies_learn),
       cmocka_unit_test(replay_learns_off_policy),
+      cmocka_unit_test(every_default_is_valid),
+      cmocka_unit_test(modes_are_counted),
       cmocka_unit_test(threads_do_not_change_bits),
       cmocka_unit_test(seeds_differ),
       cmocka_unit_test(a_loss_that_is_not_a_number_stops),

@@ -16,7 +16,8 @@ static inline flv_config *configure(int n, const setting *settings) {
   flv_config *cfg = flv_config_new(&err);
   assert_non_null(cfg);
   for (int i = 0; i < n; i++)
-    if (flv_config_set(cfg, settings[i].key, settings[i].value, &err) != FLV_OK) fail_msg("%s", err.text);
+    if (flv_config_set(cfg, settings[i].key, settings[i].value, &err) != FLV_OK)
+      fail_msg("%s", err.text);
   return cfg;
 }
 
@@ -37,7 +38,8 @@ static inline void step(flv_trainer *t, flv_stats *stats) {
 }
 
 static inline size_t tensor_bytes(const flv_tensor *tensor) {
-  static const size_t size[] = {[FLV_F32] = 4, [FLV_F64] = 8, [FLV_I32] = 4, [FLV_I64] = 8, [FLV_U8] = 1};
+  static const size_t size[] = {
+      [FLV_F32] = 4, [FLV_F64] = 8, [FLV_I32] = 4, [FLV_I64] = 8, [FLV_U8] = 1};
   size_t n = size[tensor->dtype];
   for (int d = 0; d < tensor->n_dims; d++) n *= (size_t)tensor->dim[d];
   return n;
@@ -52,7 +54,8 @@ static inline void assert_same_state(flv_trainer *a, flv_trainer *b) {
   assert_true(n <= MAX);
   for (int i = 0; i < n; i++) {
     assert_string_equal(x[i].name, y[i].name);
-    if (memcmp(x[i].data, y[i].data, tensor_bytes(&x[i])) != 0) fail_msg("tensor %s differs", x[i].name);
+    if (memcmp(x[i].data, y[i].data, tensor_bytes(&x[i])) != 0)
+      fail_msg("tensor %s differs", x[i].name);
   }
   free(x);
   free(y);

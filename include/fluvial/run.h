@@ -2,12 +2,12 @@
 //
 //   DIR/config.yaml              every value, fully resolved
 //   DIR/metrics.csv              one row per evaluation; the same bits for any number of threads
-//   DIR/timing.csv               seconds and trajectories/s beside the same iterations (not reproducible)
+//   DIR/timing.csv               seconds and trajectories/s at the same iterations (not reproducible)
 //   DIR/checkpoint.safetensors   written to a temporary file, synced, renamed
 //   DIR/plots/*.png              with the data and the gnuplot script that drew them
 //
-// The directory is prepared beside its name and renamed into place, so it is never half made; a lock held
-// while training keeps a second process out.
+// The directory is prepared beside its name and renamed into place, so it is never half made; a
+// lock held while training keeps a second process out.
 #ifndef FLUVIAL_RUN_H
 #define FLUVIAL_RUN_H
 
@@ -36,27 +36,32 @@ typedef struct flv_run_options {
   const char *out;    // directory to make
   const char *resume; // directory to go on with, instead of out (cfg is then read from it)
   int threads;        // 0: all cores
-  void (*progress)(void *user, const flv_progress *progress); // at most about 10 times a second; may be NULL
+  void (*progress)(void *user,
+                   const flv_progress *progress); // at most about 10 times a second; may be NULL
   void *user;
-  const volatile int *stop; // set to 1 (by a signal handler): checkpoint, then return FLV_ESTOPPED; may be NULL
+  const volatile int
+      *stop; // set to 1 (by a signal handler): checkpoint, then return FLV_ESTOPPED; may be NULL
 } flv_run_options;
 
 // Trains to the end of the configuration. cfg may be NULL with resume.
 flv_status flv_run_train(const flv_config *cfg, const flv_run_options *options, flv_error *err);
 
-// Opens a run for evaluation or sampling: its trainer with the checkpoint's parameters. NULL on failure.
+// Opens a run for evaluation or sampling: its trainer with the checkpoint's parameters. NULL on
+// failure.
 flv_trainer *flv_run_open(const char *dir, int threads, flv_error *err);
 
 // Evaluation that a plain reader trusts: exact where possible, else `samples` samples.
-flv_status flv_run_evaluate(const char *dir, int threads, int64_t samples, flv_evaluation *out, flv_error *err);
+flv_status flv_run_evaluate(const char *dir, int threads, int64_t samples, flv_evaluation *out,
+                            flv_error *err);
 
 // Writes n sampled objects to path (.csv: one row per object with its log-reward; .npy: int array
 // [n, dims]).
-flv_status flv_run_sample(const char *dir, int threads, uint64_t stream, int64_t n, const char *path,
-                          flv_error *err);
+flv_status flv_run_sample(const char *dir, int threads, uint64_t stream, int64_t n,
+                          const char *path, flv_error *err);
 
-// Pictures. Curves of `metric` over trajectories of all runs in one PNG; target and learned 2-D marginals
-// of one run side by side. Each leaves its data and script beside the picture. metric NULL: "jsd".
+// Pictures. Curves of `metric` over trajectories of all runs in one PNG; target and learned 2-D
+// marginals of one run side by side. Each leaves its data and script beside the picture. metric
+// NULL: "jsd".
 flv_status flv_run_plot_curves(int n, const char *const *dirs, const char *metric, const char *png,
                                flv_error *err);
 flv_status flv_run_plot_heat(const char *dir, int threads, const char *png, flv_error *err);

@@ -10,7 +10,8 @@ int flv_intern_init(flv_intern *table, size_t state_size, int capacity) {
   *table = (flv_intern){.state_size = state_size, .capacity = capacity, .slots = 16};
   while (table->slots < 2u * (uint32_t)capacity) table->slots *= 2;
   const flv_slot slots[] = {FLV_SLOT(table->states, (size_t)capacity * state_size),
-                            FLV_SLOT(table->slot, table->slots), FLV_SLOT(table->stamp, table->slots)};
+                            FLV_SLOT(table->slot, table->slots),
+                            FLV_SLOT(table->stamp, table->slots)};
   table->block = flv_bind(3, slots);
   table->now = 1;
   return table->block ? 0 : -1;
@@ -35,7 +36,8 @@ int flv_intern_row(flv_intern *table, const void *state) {
   for (;; i = (i + 1) & mask) {
     if (table->stamp[i] != table->now) break;
     const int row = table->slot[i];
-    if (memcmp(table->states + (size_t)row * table->state_size, state, table->state_size) == 0) return row;
+    if (memcmp(table->states + (size_t)row * table->state_size, state, table->state_size) == 0)
+      return row;
   }
   table->stamp[i] = table->now;
   table->slot[i] = table->n;

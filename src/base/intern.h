@@ -1,5 +1,5 @@
-// Interning: every distinct state of a batch once. States are fixed-size byte records, compared whole;
-// row numbers count up from 0 in the order of first appearance.
+// Interning: every distinct state of a batch once. States are fixed-size byte records, compared
+// whole; row numbers count up from 0 in the order of first appearance.
 #ifndef FLUVIAL_BASE_INTERN_H
 #define FLUVIAL_BASE_INTERN_H
 

@@ -7,8 +7,9 @@ enum { ALIGN = 64 };
 
 static size_t padded(size_t bytes) { return (bytes + ALIGN - 1) / ALIGN * ALIGN; }
 
-// calloc leaves large blocks as untouched zero pages, but aligns to 16 only; flv_alloc therefore takes 64
-// bytes more, aligns upwards, and keeps calloc's pointer just below the block for flv_free.
+// calloc leaves large blocks as untouched zero pages, but aligns to 16 only; flv_alloc therefore
+// takes 64 bytes more, aligns upwards, and keeps calloc's pointer just below the block for
+// flv_free.
 void *flv_alloc(size_t bytes) {
   if (bytes > SIZE_MAX - 2 * ALIGN) return NULL;
   unsigned char *raw = calloc(1, bytes + ALIGN + sizeof(void *));

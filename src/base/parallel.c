@@ -25,7 +25,9 @@ int flv_cores(void) {
 #endif
 }
 
-int flv_chunk_count(int n, int want) { return n <= 0 ? 0 : (n + want / 2) / want > 0 ? (n + want / 2) / want : 1; }
+int flv_chunk_count(int n, int want) {
+  return n <= 0 ? 0 : (n + want / 2) / want > 0 ? (n + want / 2) / want : 1;
+}
 
 int flv_chunk_begin(int n, int want, int i) {
   const int chunks = flv_chunk_count(n, want);

@@ -4,11 +4,12 @@
 #include <math.h>
 
 static philox4x32_ctr_t draw(flv_rng rng, uint32_t item, uint32_t step) {
-  // The key holds 64 bits: the seed, with the purpose folded into its upper half by an odd multiplier, so
-  // that streams of different purposes differ for every seed.
+  // The key holds 64 bits: the seed, with the purpose folded into its upper half by an odd
+  // multiplier, so that streams of different purposes differ for every seed.
   const philox4x32_key_t key = {
       {(uint32_t)rng.seed, (uint32_t)(rng.seed >> 32) ^ (rng.purpose * 0x9E3779B9u)}};
-  const philox4x32_ctr_t counter = {{(uint32_t)rng.iteration, (uint32_t)(rng.iteration >> 32), item, step}};
+  const philox4x32_ctr_t counter = {
+      {(uint32_t)rng.iteration, (uint32_t)(rng.iteration >> 32), item, step}};
   return philox4x32(counter, key);
 }
 

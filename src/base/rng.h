@@ -1,6 +1,6 @@
 // Addressed random numbers: Philox4x32-10 (Random123) keyed by (seed, purpose), at the counter
-// (iteration, item, step). Nothing is consumed, so whoever asks, in whatever order, on however many threads,
-// the same address gives the same bits.
+// (iteration, item, step). Nothing is consumed, so whoever asks, in whatever order, on however many
+// threads, the same address gives the same bits.
 #ifndef FLUVIAL_BASE_RNG_H
 #define FLUVIAL_BASE_RNG_H
 
@@ -8,10 +8,10 @@
 
 // What a draw is for; one stream each. Append only: the numbers are part of what a seed means.
 typedef enum flv_purpose {
-  FLV_RNG_INIT = 1,   // initial weights: item = tensor, step = entry / 2
-  FLV_RNG_ACTION = 2, // forward actions: item = trajectory, step = step
-  FLV_RNG_REPLAY = 3, // which trajectories come out of the buffer
-  FLV_RNG_SAMPLE = 4, // flv_trainer_sample: iteration = stream
+  FLV_RNG_INIT = 1,     // initial weights: item = tensor, step = entry / 2
+  FLV_RNG_ACTION = 2,   // forward actions: item = trajectory, step = step
+  FLV_RNG_REPLAY = 3,   // which trajectories come out of the buffer
+  FLV_RNG_SAMPLE = 4,   // flv_trainer_sample: iteration = stream
   FLV_RNG_EVALUATE = 5, // samples of an evaluation: iteration = samples before
   FLV_RNG_TEST = 6
 } flv_purpose;

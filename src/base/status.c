@@ -5,7 +5,8 @@
 #include <string.h>
 
 #define STATUS_CASE(id, code, text)                                                                \
-  case FLV_##id: return text;
+  case FLV_##id:                                                                                   \
+    return text;
 const char *flv_status_text(flv_status status) {
   switch (status) { FLV_STATUS(STATUS_CASE) }
   return "unknown status";

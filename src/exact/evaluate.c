@@ -1,9 +1,10 @@
-// How far a sampler is from its target: exactly by flow propagation where the states can be enumerated, else
-// from samples.
+// How far a sampler is from its target: exactly by flow propagation where the states can be
+// enumerated, else from samples.
 //
-// From samples tau_i ~ P_F, with c = log P_F(tau) - log P_B(tau|x) - log R(x) and Z^ = mean exp(-c), the ratio
-// w = P_B(tau)/P_F(tau) is exp(-c)/Z^, and every f-divergence D_f(P_B || P_F) = E_PF f(w). By the
-// data-processing inequality (paper, eq 6) it bounds the divergence of the objects from above.
+// From samples tau_i ~ P_F, with c = log P_F(tau) - log P_B(tau|x) - log R(x) and Z^ = mean
+// exp(-c), the ratio w = P_B(tau)/P_F(tau) is exp(-c)/Z^, and every f-divergence D_f(P_B || P_F) =
+// E_PF f(w). By the data-processing inequality (paper, eq 6) it bounds the divergence of the
+// objects from above.
 #include <math.h>
 #include <stdlib.h>
 
@@ -41,9 +42,10 @@ static flv_status make_evaluator(flv_trainer *t, flv_error *err) {
   const flv_slot slots[] = {FLV_SLOT(e->mask, FLV_EXACT_CHUNK * t->env->n_actions),
                             FLV_SLOT(e->index, FLV_EXACT_CHUNK)};
   e->block = flv_bind(2, slots);
-  flv_status status = e->block && flv_acts_init(&e->acts, t->policy.net, FLV_EXACT_CHUNK, false) == FLV_OK
-                          ? FLV_OK
-                          : flv_fail(err, FLV_ENOMEM, "out of memory for the evaluation");
+  flv_status status =
+      e->block && flv_acts_init(&e->acts, t->policy.net, FLV_EXACT_CHUNK, false) == FLV_OK
+          ? FLV_OK
+          : flv_fail(err, FLV_ENOMEM, "out of memory for the evaluation");
   if (status == FLV_OK && !(e->exact = flv_exact_new(t->env, t->reward, t->threads, err)))
     status = err ? err->status : FLV_EINVAL;
   if (status != FLV_OK) {
@@ -61,13 +63,16 @@ static void log_pf_of(void *user, int n, const void *states, double *log_pf) {
   const size_t a = (size_t)policy->env->n_actions;
   policy->env->ops->mask(policy->env, n, states, e->mask);
   flv_policy_observe(policy, &e->acts, 0, n, states, e->index);
-  flv_net_forward(policy->net, policy->params, &e->acts, 0, policy->net->mark, 0, n, e->trainer->threads);
+  flv_net_forward(policy->net, policy->params, &e->acts, 0, policy->net->mark, 0, n,
+                  e->trainer->threads);
   const float *logits = e->acts.value[policy->pf];
   for (size_t i = 0; i < (size_t)n; i++)
     flv_log_softmax((int)a, logits + i * a, e->mask + i * a, log_pf + i * a);
 }
 
-static bool enumerable(const flv_env *env) { return env->n_states > 0 && env->n_states <= MAX_ENUMERATED; }
+static bool enumerable(const flv_env *env) {
+  return env->n_states > 0 && env->n_states <= MAX_ENUMERATED;
+}
 
 static int mode_count(const flv_trainer *t) {
   return t->reward->modes ? t->reward->modes(t->reward, t->env) : 0;
@@ -108,7 +113,9 @@ static void sample_log_ratios(flv_trainer *t, int64_t n, double *c, uint8_t *mod
       double log_pb = 0.0;
       for (int p = b->offset[i]; p < b->offset[i + 1]; p++) log_pb += t->score.log_pb[p];
       c[done + i] = b->log_pi[i] - log_pb - b->log_r[i];
-      const int mode = mode_seen ? t->reward->mode(t->reward, t->env, flv_batch_state(b, flv_batch_last(b, i))) : -1;
+      const int mode =
+          mode_seen ? t->reward->mode(t->reward, t->env, flv_batch_state(b, flv_batch_last(b, i)))
+                    : -1;
       if (mode >= 0) mode_seen[mode] = 1;
     }
     done += take;
@@ -133,8 +140,10 @@ static void divergences(int64_t n, double *c, flv_evaluation *out) {
   out->l1 = (double)NAN;
 }
 
-static flv_status evaluate_by_sampling(flv_trainer *t, int64_t n, flv_evaluation *out, flv_error *err) {
-  if (n < 1 || n > 1 << 28) return flv_fail(err, FLV_EINVAL, "samples: %lld is out of range [1, 2^28]", (long long)n);
+static flv_status evaluate_by_sampling(flv_trainer *t, int64_t n, flv_evaluation *out,
+                                       flv_error *err) {
+  if (n < 1 || n > 1 << 28)
+    return flv_fail(err, FLV_EINVAL, "samples: %lld is out of range [1, 2^28]", (long long)n);
   const int modes = mode_count(t);
   double *c;
   uint8_t *seen;
@@ -150,7 +159,8 @@ static flv_status evaluate_by_sampling(flv_trainer *t, int64_t n, flv_evaluation
   return FLV_OK;
 }
 
-flv_status flv_trainer_evaluate(flv_trainer *trainer, int64_t samples, flv_evaluation *out, flv_error *err) {
+flv_status flv_trainer_evaluate(flv_trainer *trainer, int64_t samples, flv_evaluation *out,
+                                flv_error *err) {
   flv_evaluation e = {0};
   FLV_TRY(enumerable(trainer->env) ? evaluate_exactly(trainer, &e, err)
                                    : evaluate_by_sampling(trainer, samples, &e, err));
@@ -159,13 +169,15 @@ flv_status flv_trainer_evaluate(flv_trainer *trainer, int64_t samples, flv_evalu
   return FLV_OK;
 }
 
-flv_status flv_trainer_distribution(flv_trainer *trainer, double *p, double *target, flv_error *err) {
+flv_status flv_trainer_distribution(flv_trainer *trainer, double *p, double *target,
+                                    flv_error *err) {
   if (!enumerable(trainer->env))
-    return flv_fail(err, FLV_EINVAL, "'%s' has too many states to enumerate (more than %d)", trainer->env->name,
-                    MAX_ENUMERATED);
+    return flv_fail(err, FLV_EINVAL, "'%s' has too many states to enumerate (more than %d)",
+                    trainer->env->name, MAX_ENUMERATED);
   FLV_TRY(make_evaluator(trainer, err));
   const flv_exact *x = trainer->evaluator->exact;
-  if (p) FLV_TRY(flv_exact_terminating(trainer->evaluator->exact, log_pf_of, trainer->evaluator, err));
+  if (p)
+    FLV_TRY(flv_exact_terminating(trainer->evaluator->exact, log_pf_of, trainer->evaluator, err));
   for (int64_t i = 0; i < x->n; i++) {
     if (p) p[i] = x->p[i];
     if (target) target[i] = x->target[i];

@@ -1,5 +1,5 @@
-// One picture X.png drawn by gnuplot, with its data X.dat and its script X.gp: opened, written by whoever draws
-// (plot.c), finished.
+// One picture X.png drawn by gnuplot, with its data X.dat and its script X.gp: opened, written by
+// whoever draws (plot.c), finished.
 #ifndef FLUVIAL_IO_PICTURE_H
 #define FLUVIAL_IO_PICTURE_H
 
@@ -21,10 +21,12 @@ typedef struct flv_picture {
 // On failure there is nothing to close.
 flv_status flv_picture_open(flv_picture *picture, const char *png, flv_error *err);
 
-// First lines of the script: terminal of that many pixels (pngcairo, or png where gnuplot has no Cairo) and output.
+// First lines of the script: terminal of that many pixels (pngcairo, or png where gnuplot has no
+// Cairo) and output.
 void flv_picture_head(flv_picture *picture, int width, int height);
 
-// Keeps data and script, runs gnuplot in their folder, puts the picture in place when it is complete.
+// Keeps data and script, runs gnuplot in their folder, puts the picture in place when it is
+// complete.
 flv_status flv_picture_finish(flv_picture *picture, flv_error *err);
 
 // A gnuplot string literal of prefix, text, suffix; control characters become spaces.

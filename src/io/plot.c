@@ -1,6 +1,6 @@
-// What goes into pictures: curves, heat maps, profiles. Script and data are written here; picture.c keeps the
-// files and runs gnuplot. The script names its files relative to its own folder, and gnuplot runs there, so that a
-// folder can be moved and drawn again.
+// What goes into pictures: curves, heat maps, profiles. Script and data are written here; picture.c
+// keeps the files and runs gnuplot. The script names its files relative to its own folder, and
+// gnuplot runs there, so that a folder can be moved and drawn again.
 #include "io/plot.h"
 
 #include <math.h>

@@ -197,8 +197,8 @@ static flv_status syntax_error(const yaml_parser_t *parser, const char *name, co
                   at.column + 1, problem, parser->context, parser->context_mark.line + 1);
 }
 
-// libyaml's time grows with the square of the depth of nested brackets, so a file of these is refused before
-// it is loaded. Events come one by one, and scanning stops at the limit.
+// libyaml's time grows with the square of the depth of nested brackets, so a file of these is
+// refused before it is loaded. Events come one by one, and scanning stops at the limit.
 static flv_status check_depth(yaml_parser_t *parser, const char *name, const char *text,
                               size_t size, flv_error *err) {
   yaml_event_type_t type = YAML_NO_EVENT;

@@ -9,31 +9,33 @@
 
 enum { ROWS_PER_TASK = 512 };
 
-flv_status flv_batch_init(flv_batch *batch, const flv_policy *policy, int max_n, bool interned, bool training,
-                          flv_error *err) {
+flv_status flv_batch_init(flv_batch *batch, const flv_policy *policy, int max_n, bool interned,
+                          bool training, flv_error *err) {
   const flv_env *env = policy->env;
   flv_batch b = {.env = env, .interned = interned, .max_n = max_n};
-  // With an exit action the last position is where it is taken; without, the terminal state adds one.
+  // With an exit action the last position is where it is taken; without, the terminal state adds
+  // one.
   b.width = env->max_length + (env->exit_action < 0);
   const int64_t positions = (int64_t)max_n * b.width;
   int64_t rows = positions;
   if (interned && env->n_states > 0 && env->n_states < rows) rows = env->n_states;
   if (positions > INT_MAX / 64)
-    return flv_fail(err, FLV_EINVAL, "a batch of %d trajectories of up to %d states is too large", max_n, b.width);
+    return flv_fail(err, FLV_EINVAL, "a batch of %d trajectories of up to %d states is too large",
+                    max_n, b.width);
   b.max_rows = (int)rows;
   const size_t p = (size_t)positions, r = (size_t)rows, n = (size_t)max_n;
   const size_t a = (size_t)env->n_actions, k = (size_t)env->n_back;
   const flv_slot slots[] = {
-      FLV_SLOT(b.offset, n + 1),    FLV_SLOT(b.row, p),           FLV_SLOT(b.action, p),
-      FLV_SLOT(b.back, p),          FLV_SLOT(b.log_pi, n),        FLV_SLOT(b.log_r, n),
-      FLV_SLOT(b.mask, r * a),      FLV_SLOT(b.mask_back, r * k), FLV_SLOT(b.log_pf, r * a),
-      FLV_SLOT(b.log_pb, r * k),    FLV_SLOT(b.index_scratch, r)};
+      FLV_SLOT(b.offset, n + 1), FLV_SLOT(b.row, p),           FLV_SLOT(b.action, p),
+      FLV_SLOT(b.back, p),       FLV_SLOT(b.log_pi, n),        FLV_SLOT(b.log_r, n),
+      FLV_SLOT(b.mask, r * a),   FLV_SLOT(b.mask_back, r * k), FLV_SLOT(b.log_pf, r * a),
+      FLV_SLOT(b.log_pb, r * k), FLV_SLOT(b.index_scratch, r)};
   b.block = flv_bind(sizeof slots / sizeof *slots, slots);
   if (!b.block || flv_intern_init(&b.rows, env->state_size, b.max_rows) != 0 ||
       flv_acts_init(&b.acts, policy->net, b.max_rows, training) != FLV_OK) {
     flv_batch_free(&b);
-    return flv_fail(err, FLV_ENOMEM, "out of memory for a batch of %d trajectories, %lld states", max_n,
-                    (long long)rows);
+    return flv_fail(err, FLV_ENOMEM, "out of memory for a batch of %d trajectories, %lld states",
+                    max_n, (long long)rows);
   }
   *batch = b;
   return FLV_OK;
@@ -85,8 +87,8 @@ void flv_batch_evaluate_pf(flv_batch *batch, const flv_policy *policy, int threa
   const void *states = flv_batch_state(batch, c.row0);
   env->ops->mask(env, c.n, states, batch->mask + (size_t)c.row0 * (size_t)env->n_actions);
   flv_policy_observe(policy, &batch->acts, c.row0, c.n, states, batch->index_scratch);
-  flv_net_forward(policy->net, policy->params, &batch->acts, 0, policy->net->mark, c.row0, c.row0 + c.n,
-                  threads);
+  flv_net_forward(policy->net, policy->params, &batch->acts, 0, policy->net->mark, c.row0,
+                  c.row0 + c.n, threads);
   flv_parallel(threads, flv_chunk_count(c.n, ROWS_PER_TASK), log_pf_rows, &c);
   batch->evaluated = batch->rows.n;
 }
@@ -102,8 +104,10 @@ static void log_pb_rows(void *context, int task) {
   const float *logits = c->policy->pb >= 0 ? b->acts.value[c->policy->pb] : NULL;
   for (int r = begin; r < end; r++) {
     const size_t at = (size_t)r * (size_t)k;
-    if (logits) flv_log_softmax(k, logits + at, b->mask_back + at, b->log_pb + at);
-    else flv_log_uniform(k, b->mask_back + at, b->log_pb + at);
+    if (logits)
+      flv_log_softmax(k, logits + at, b->mask_back + at, b->log_pb + at);
+    else
+      flv_log_uniform(k, b->mask_back + at, b->log_pb + at);
   }
 }
 

@@ -1,8 +1,9 @@
 // A batch of trajectories: ragged and interned.
 //
 // Rows: every distinct state of the batch once, in order of first appearance, each evaluated once.
-// Positions: trajectory i passes through rows row[offset[i]] .. row[offset[i+1]-1]. At position p it takes
-// forward action action[p] (-1 at a terminal state), and back[p] leads back to position p-1 (-1 at the first).
+// Positions: trajectory i passes through rows row[offset[i]] .. row[offset[i+1]-1]. At position p
+// it takes forward action action[p] (-1 at a terminal state), and back[p] leads back to position
+// p-1 (-1 at the first).
 //
 //        s0 --a--> s1 --b--> s2 --exit-->          row    0   1   2   0   3
 //        s0 --b--> s3 --exit-->                    action a   b  exit b  exit       offset 0 3 5
@@ -22,11 +23,11 @@ typedef struct flv_batch {
   int max_n, width; // most trajectories, most positions of one
   int max_rows;
 
-  int n;           // trajectories
-  int32_t *offset; // [max_n + 1]
+  int n;                        // trajectories
+  int32_t *offset;              // [max_n + 1]
   int32_t *row, *action, *back; // [max_n * width]
-  double *log_pi;  // [max_n] behaviour log-probability, recorded when the trajectory was made
-  double *log_r;   // [max_n]
+  double *log_pi; // [max_n] behaviour log-probability, recorded when the trajectory was made
+  double *log_r;  // [max_n]
 
   flv_intern rows;    // the states; rows.n of them
   flv_acts acts;      // activations, one row per state
@@ -41,8 +42,8 @@ typedef struct flv_batch {
 } flv_batch;
 
 // training false: no gradients will be asked for.
-flv_status flv_batch_init(flv_batch *batch, const flv_policy *policy, int max_n, bool interned, bool training,
-                          flv_error *err);
+flv_status flv_batch_init(flv_batch *batch, const flv_policy *policy, int max_n, bool interned,
+                          bool training, flv_error *err);
 void flv_batch_free(flv_batch *batch);
 void flv_batch_clear(flv_batch *batch);
 
@@ -52,7 +53,9 @@ int flv_batch_row(flv_batch *batch, const void *state);
 static inline const unsigned char *flv_batch_state(const flv_batch *batch, int row) {
   return batch->rows.states + (size_t)row * batch->rows.state_size;
 }
-static inline int flv_batch_last(const flv_batch *batch, int i) { return batch->row[batch->offset[i + 1] - 1]; }
+static inline int flv_batch_last(const flv_batch *batch, int i) {
+  return batch->row[batch->offset[i + 1] - 1];
+}
 
 // Masks, observations, P_F's network and log P_F of the rows that are new since the last call.
 void flv_batch_evaluate_pf(flv_batch *batch, const flv_policy *policy, int threads);

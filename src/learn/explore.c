@@ -22,9 +22,13 @@ typedef struct explore_cfg {
 static const flv_param params[] = {EXPLORE_KEYS(FLV_PARAM)};
 #undef FLV_STRUCT
 
-static const flv_component component = {"behaviour",
-                                        "epsilon-uniform, temperature and exit bias, combined; off by default",
-                                        params, sizeof params / sizeof *params, sizeof(explore_cfg), NULL};
+static const flv_component component = {
+    "behaviour",
+    "epsilon-uniform, temperature and exit bias, combined; off by default",
+    params,
+    sizeof params / sizeof *params,
+    sizeof(explore_cfg),
+    NULL};
 const flv_component *const flv_explore_list[] = {&component, NULL};
 
 flv_explore flv_explore_at(const void *cfg, int64_t iteration, int64_t iterations) {
@@ -33,7 +37,8 @@ flv_explore flv_explore_at(const void *cfg, int64_t iteration, int64_t iteration
   if (done > 1.0) done = 1.0;
   double weight = 1.0; // of the start value
   if (c->schedule == LINEAR) weight = 1.0 - done;
-  if (c->schedule == COSINE) weight = done >= 1.0 ? 0.0 : 0.5 * (1.0 + cos(3.14159265358979323846 * done));
+  if (c->schedule == COSINE)
+    weight = done >= 1.0 ? 0.0 : 0.5 * (1.0 + cos(3.14159265358979323846 * done));
   flv_explore e = {
       .epsilon = c->epsilon_end + weight * (c->epsilon - c->epsilon_end),
       .temperature = c->temperature_end + weight * (c->temperature - c->temperature_end),
@@ -59,6 +64,7 @@ void flv_explore_log_pi(const flv_explore *explore, const flv_env *env, const fl
   for (int a = 0; a < n; a++) {
     if (!mask[a]) continue;
     log_pi[a] -= norm;
-    if (explore->epsilon > 0.0) log_pi[a] = log((1.0 - explore->epsilon) * exp(log_pi[a]) + uniform);
+    if (explore->epsilon > 0.0)
+      log_pi[a] = log((1.0 - explore->epsilon) * exp(log_pi[a]) + uniform);
   }
 }

@@ -3,9 +3,10 @@
 //   q(a) = softmax over legal a of (logit_a - [a = exit] bias) / temperature
 //   behaviour(a) = (1 - epsilon) q(a) + epsilon / #legal
 //
-// The exit bias is what the paper's appendix D.1 calls the scalar subtracted from the logits (its released code
-// subtracts it from the exit logit alone). Each of the three goes from its start to its end over the first
-// `until` of the iterations; the released code's never-annealed bias is exit_bias_end = exit_bias.
+// The exit bias is what the paper's appendix D.1 calls the scalar subtracted from the logits (its
+// released code subtracts it from the exit logit alone). Each of the three goes from its start to
+// its end over the first `until` of the iterations; the released code's never-annealed bias is
+// exit_bias_end = exit_bias.
 #ifndef FLUVIAL_LEARN_EXPLORE_H
 #define FLUVIAL_LEARN_EXPLORE_H
 

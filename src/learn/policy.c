@@ -36,11 +36,16 @@ static const flv_param tabular_params[] = {TABULAR_KEYS(FLV_PARAM)};
 #undef FLV_STRUCT
 
 static const flv_component mlp = {
-    "mlp", "multilayer perceptron; its first layer on k-hot input is a sum of embedding rows",
-    mlp_params, sizeof mlp_params / sizeof *mlp_params, sizeof(mlp_cfg), NULL};
+    "mlp",
+    "multilayer perceptron; its first layer on k-hot input is a sum of embedding rows",
+    mlp_params,
+    sizeof mlp_params / sizeof *mlp_params,
+    sizeof(mlp_cfg),
+    NULL};
 static const flv_component tabular = {
-    "tabular", "one free logit per state and action (enumerable environments)",
-    tabular_params, sizeof tabular_params / sizeof *tabular_params, sizeof(tabular_cfg), NULL};
+    "tabular",           "one free logit per state and action (enumerable environments)",
+    tabular_params,      sizeof tabular_params / sizeof *tabular_params,
+    sizeof(tabular_cfg), NULL};
 const flv_component *const flv_policy_list[] = {&mlp, &tabular, NULL};
 
 static int trunk(flv_net *net, const mlp_cfg *cfg, int x, int group, const char *name) {
@@ -87,9 +92,10 @@ flv_status flv_policy_init(flv_policy *policy, const flv_env *env, const flv_com
                            const void *cfg, unsigned needs, uint64_t seed, flv_error *err) {
   flv_policy p = {.env = env, .pf = -1, .pb = -1, .log_f = -1, .tabular = component == &tabular};
   if (p.tabular && (env->n_states <= 0 || env->n_states > 1 << 24))
-    return flv_fail(err, FLV_EINVAL,
-                    "policy: tabular needs an environment of at most 2^24 enumerable states, and '%s' has %lld",
-                    env->name, (long long)env->n_states);
+    return flv_fail(
+        err, FLV_EINVAL,
+        "policy: tabular needs an environment of at most 2^24 enumerable states, and '%s' has %lld",
+        env->name, (long long)env->n_states);
   p.net = flv_net_new();
   if (!p.net) return flv_fail(err, FLV_ENOMEM, "out of memory for the policy's network");
   double log_z;
@@ -123,8 +129,8 @@ void flv_policy_free(flv_policy *policy) {
   *policy = (flv_policy){0};
 }
 
-void flv_policy_observe(const flv_policy *policy, flv_acts *acts, int row0, int n, const void *states,
-                        int64_t *index_scratch) {
+void flv_policy_observe(const flv_policy *policy, flv_acts *acts, int row0, int n,
+                        const void *states, int64_t *index_scratch) {
   const flv_env *env = policy->env;
   if (policy->tabular) {
     env->ops->index(env, n, states, index_scratch);

@@ -1,7 +1,8 @@
 // Policies: heads on a network program.
 //
-// The program's part before its mark gives P_F's logits and runs while sampling; the part after gives P_B's
-// logits and log F(s) and runs once over all distinct states. log Z is one more parameter behind the block.
+// The program's part before its mark gives P_F's logits and runs while sampling; the part after
+// gives P_B's logits and log F(s) and runs once over all distinct states. log Z is one more
+// parameter behind the block.
 #ifndef FLUVIAL_LEARN_POLICY_H
 #define FLUVIAL_LEARN_POLICY_H
 
@@ -31,8 +32,9 @@ static inline float *flv_policy_log_z(const flv_policy *policy) {
   return policy->params + policy->net->n_params;
 }
 
-// Writes the observations of n states into rows row0 .. of acts; index_scratch [n] is used when tabular.
-void flv_policy_observe(const flv_policy *policy, flv_acts *acts, int row0, int n, const void *states,
-                        int64_t *index_scratch);
+// Writes the observations of n states into rows row0 .. of acts; index_scratch [n] is used when
+// tabular.
+void flv_policy_observe(const flv_policy *policy, flv_acts *acts, int row0, int n,
+                        const void *states, int64_t *index_scratch);
 
 #endif

@@ -16,22 +16,31 @@ typedef struct replay_cfg {
 static const flv_param params[] = {REPLAY_KEYS(FLV_PARAM)};
 #undef FLV_STRUCT
 
-static const flv_component component = {"fifo", "buffer of past trajectories, drawn from uniformly", params,
-                                        sizeof params / sizeof *params, sizeof(replay_cfg), NULL};
+static const flv_component component = {"fifo",
+                                        "buffer of past trajectories, drawn from uniformly",
+                                        params,
+                                        sizeof params / sizeof *params,
+                                        sizeof(replay_cfg),
+                                        NULL};
 const flv_component *const flv_replay_list[] = {&component, NULL};
 
-flv_status flv_replay_init(flv_replay *replay, const void *cfg, const flv_env *env, flv_error *err) {
+flv_status flv_replay_init(flv_replay *replay, const void *cfg, const flv_env *env,
+                           flv_error *err) {
   const replay_cfg *c = cfg;
   if (c->capacity > 0 && c->prefill > c->capacity)
-    return flv_fail(err, FLV_EINVAL, "replay.prefill: %d is more than replay.capacity, %d", c->prefill,
-                    c->capacity);
-  flv_replay r = {.capacity = c->capacity, .width = env->max_length, .fraction = c->fraction,
+    return flv_fail(err, FLV_EINVAL, "replay.prefill: %d is more than replay.capacity, %d",
+                    c->prefill, c->capacity);
+  flv_replay r = {.capacity = c->capacity,
+                  .width = env->max_length,
+                  .fraction = c->fraction,
                   .prefill = c->prefill};
   const size_t n = (size_t)r.capacity;
   const flv_slot slots[] = {FLV_SLOT(r.pushed, 1), FLV_SLOT(r.length, n),
                             FLV_SLOT(r.action, n * (size_t)r.width), FLV_SLOT(r.log_pi, n)};
   r.block = flv_bind(sizeof slots / sizeof *slots, slots);
-  if (!r.block) return flv_fail(err, FLV_ENOMEM, "out of memory for a replay buffer of %d trajectories", r.capacity);
+  if (!r.block)
+    return flv_fail(err, FLV_ENOMEM, "out of memory for a replay buffer of %d trajectories",
+                    r.capacity);
   *replay = r;
   return FLV_OK;
 }
@@ -41,7 +50,9 @@ void flv_replay_free(flv_replay *replay) {
   *replay = (flv_replay){0};
 }
 
-static int held(const flv_replay *r) { return *r->pushed < r->capacity ? (int)*r->pushed : r->capacity; }
+static int held(const flv_replay *r) {
+  return *r->pushed < r->capacity ? (int)*r->pushed : r->capacity;
+}
 
 flv_replay_plan flv_replay_plan_at(const flv_replay *replay, int batch) {
   const int have = replay->capacity > 0 ? held(replay) : 0;
@@ -64,10 +75,11 @@ void flv_replay_push(flv_replay *replay, const flv_batch *batch, int n) {
   }
 }
 
-void flv_replay_draw(const flv_replay *replay, flv_sampler *sampler, flv_batch *batch, flv_rng rng, int n) {
+void flv_replay_draw(const flv_replay *replay, flv_sampler *sampler, flv_batch *batch, flv_rng rng,
+                     int n) {
   for (int i = 0; i < n; i++) {
     const size_t at = (size_t)(flv_rng_uniform(rng, (uint32_t)i, 0) * held(replay));
-    flv_sampler_append(sampler, batch, replay->length[at], replay->action + at * (size_t)replay->width,
-                       replay->log_pi[at]);
+    flv_sampler_append(sampler, batch, replay->length[at],
+                       replay->action + at * (size_t)replay->width, replay->log_pi[at]);
   }
 }

@@ -1,5 +1,6 @@
-// Replay: a first-in, first-out buffer of whole trajectories, drawn from uniformly with replacement. A
-// trajectory is its actions and the log-probability of the behaviour policy that made it.
+// Replay: a first-in, first-out buffer of whole trajectories, drawn from uniformly with
+// replacement. A trajectory is its actions and the log-probability of the behaviour policy that
+// made it.
 #ifndef FLUVIAL_LEARN_REPLAY_H
 #define FLUVIAL_LEARN_REPLAY_H
 
@@ -8,9 +9,9 @@
 #include "learn/sampler.h"
 
 typedef struct flv_replay_plan { // of one iteration
-  int fresh;    // trajectories to sample
-  int train;    // of them, how many are trained on
-  int replayed; // trajectories to draw
+  int fresh;                     // trajectories to sample
+  int train;                     // of them, how many are trained on
+  int replayed;                  // trajectories to draw
 } flv_replay_plan;
 
 typedef struct flv_replay {
@@ -34,6 +35,7 @@ flv_replay_plan flv_replay_plan_at(const flv_replay *replay, int batch);
 // Stores trajectories [0, n) of a batch; the oldest give way.
 void flv_replay_push(flv_replay *replay, const flv_batch *batch, int n);
 // Appends n drawn trajectories to a batch.
-void flv_replay_draw(const flv_replay *replay, flv_sampler *sampler, flv_batch *batch, flv_rng rng, int n);
+void flv_replay_draw(const flv_replay *replay, flv_sampler *sampler, flv_batch *batch, flv_rng rng,
+                     int n);
 
 #endif

@@ -8,12 +8,16 @@
 flv_status flv_sampler_init(flv_sampler *sampler, const flv_batch *batch, flv_error *err) {
   flv_sampler s = {.env = batch->env};
   const size_t n = (size_t)batch->max_n;
-  const flv_slot slots[] = {
-      FLV_SLOT(s.state, n * s.env->state_size), FLV_SLOT(s.active, n), FLV_SLOT(s.action, n),
-      FLV_SLOT(s.back, n), FLV_SLOT(s.count, n), FLV_SLOT(s.terminal, n),
-      FLV_SLOT(s.log_pi, (size_t)batch->max_rows * (size_t)s.env->n_actions)};
+  const flv_slot slots[] = {FLV_SLOT(s.state, n * s.env->state_size),
+                            FLV_SLOT(s.active, n),
+                            FLV_SLOT(s.action, n),
+                            FLV_SLOT(s.back, n),
+                            FLV_SLOT(s.count, n),
+                            FLV_SLOT(s.terminal, n),
+                            FLV_SLOT(s.log_pi, (size_t)batch->max_rows * (size_t)s.env->n_actions)};
   s.block = flv_bind(sizeof slots / sizeof *slots, slots);
-  if (!s.block) return flv_fail(err, FLV_ENOMEM, "out of memory for sampling %d trajectories", batch->max_n);
+  if (!s.block)
+    return flv_fail(err, FLV_ENOMEM, "out of memory for sampling %d trajectories", batch->max_n);
   *sampler = s;
   return FLV_OK;
 }
@@ -35,8 +39,8 @@ static const double *behaviour(flv_sampler *s, const flv_batch *b, const flv_pol
   return s->log_pi;
 }
 
-// The action whose interval of the cumulative distribution holds u; rounding at the top falls to the last
-// action that has any probability.
+// The action whose interval of the cumulative distribution holds u; rounding at the top falls to
+// the last action that has any probability.
 static int draw(int n, const double *log_p, double u) {
   int last = 0;
   for (int a = 0; a < n; a++) {

@@ -1,6 +1,7 @@
 // Sampling: trajectories from the behaviour policy into a batch.
 //
-// Only states not yet seen in the batch are evaluated, and their activations are kept for the backward pass.
+// Only states not yet seen in the batch are evaluated, and their activations are kept for the
+// backward pass.
 #ifndef FLUVIAL_LEARN_SAMPLER_H
 #define FLUVIAL_LEARN_SAMPLER_H
 
@@ -26,8 +27,8 @@ void flv_sampler_free(flv_sampler *sampler);
 void flv_sampler_run(flv_sampler *sampler, flv_batch *batch, const flv_policy *policy,
                      const flv_explore *explore, flv_rng rng, int n, int threads);
 
-// Appends one known trajectory: length actions and the log-probability recorded with them. Its new rows wait
-// for flv_batch_evaluate_pf.
+// Appends one known trajectory: length actions and the log-probability recorded with them. Its new
+// rows wait for flv_batch_evaluate_pf.
 void flv_sampler_append(flv_sampler *sampler, flv_batch *batch, int length, const int32_t *action,
                         double log_pi);
 

@@ -8,23 +8,35 @@
 
 enum { ROWS_PER_TASK = 512 };
 
-flv_status flv_score_init(flv_score *score, const flv_batch *batch, unsigned needs, flv_error *err) {
+flv_status flv_score_init(flv_score *score, const flv_batch *batch, unsigned needs,
+                          flv_error *err) {
   const flv_env *env = batch->env;
   flv_score s = {.needs = needs};
   const size_t n = (size_t)batch->max_n, p = n * (size_t)batch->width, r = (size_t)batch->max_rows;
   const size_t f = needs & FLV_NEEDS_LOG_F ? 1 : 0, e = needs & FLV_NEEDS_EXIT ? 1 : 0;
   const size_t t = needs & FLV_NEEDS_STATE_REWARD ? 1 : 0;
   if (e && env->exit_action < 0)
-    return flv_fail(err, FLV_EINVAL, "objective: it needs an exit action in every state, and '%s' has none",
+    return flv_fail(err, FLV_EINVAL,
+                    "objective: it needs an exit action in every state, and '%s' has none",
                     env->name);
-  const flv_slot slots[] = {
-      FLV_SLOT(s.log_pf, p), FLV_SLOT(s.log_pb, p), FLV_SLOT(s.out.log_pf, p), FLV_SLOT(s.out.log_pb, p),
-      FLV_SLOT(s.log_f, f * p), FLV_SLOT(s.out.log_f, f * p), FLV_SLOT(s.log_pf_exit, e * p),
-      FLV_SLOT(s.out.log_pf_exit, e * p), FLV_SLOT(s.log_r_state, t * p), FLV_SLOT(s.log_r_row, r),
-      FLV_SLOT(s.last_rows, n), FLV_SLOT(s.last_states, n * env->state_size), FLV_SLOT(s.is_last, r),
-      FLV_SLOT(s.log_r_last, n), FLV_SLOT(s.d_pf, r * (size_t)env->n_actions),
-      FLV_SLOT(s.d_pb, r * (size_t)env->n_back), FLV_SLOT(s.d_log_f, f * r),
-      FLV_SLOT(s.in.scratch, 6 * n + 2 * p)};
+  const flv_slot slots[] = {FLV_SLOT(s.log_pf, p),
+                            FLV_SLOT(s.log_pb, p),
+                            FLV_SLOT(s.out.log_pf, p),
+                            FLV_SLOT(s.out.log_pb, p),
+                            FLV_SLOT(s.log_f, f * p),
+                            FLV_SLOT(s.out.log_f, f * p),
+                            FLV_SLOT(s.log_pf_exit, e * p),
+                            FLV_SLOT(s.out.log_pf_exit, e * p),
+                            FLV_SLOT(s.log_r_state, t * p),
+                            FLV_SLOT(s.log_r_row, r),
+                            FLV_SLOT(s.last_rows, n),
+                            FLV_SLOT(s.last_states, n * env->state_size),
+                            FLV_SLOT(s.is_last, r),
+                            FLV_SLOT(s.log_r_last, n),
+                            FLV_SLOT(s.d_pf, r * (size_t)env->n_actions),
+                            FLV_SLOT(s.d_pb, r * (size_t)env->n_back),
+                            FLV_SLOT(s.d_log_f, f * r),
+                            FLV_SLOT(s.in.scratch, 6 * n + 2 * p)};
   s.block = flv_bind(sizeof slots / sizeof *slots, slots);
   if (!s.block) return flv_fail(err, FLV_ENOMEM, "out of memory for %d trajectories", batch->max_n);
   s.in.log_pf = s.log_pf;
@@ -102,9 +114,10 @@ typedef struct job {
   const flv_policy *policy;
 } job;
 
-// d[a] holds the cotangents g_a of log p(a), summed over visits; the logits of the log-softmax receive
-// g_a - p(a) sum_a' g_a'.
-static void logits_row(int n, const double *d, const double *log_p, const uint8_t *mask, float *d_logits) {
+// d[a] holds the cotangents g_a of log p(a), summed over visits; the logits of the log-softmax
+// receive g_a - p(a) sum_a' g_a'.
+static void logits_row(int n, const double *d, const double *log_p, const uint8_t *mask,
+                       float *d_logits) {
   double total = 0.0;
   for (int a = 0; a < n; a++) total += d[a];
   for (int a = 0; a < n; a++) d_logits[a] = mask[a] ? (float)(d[a] - total * exp(log_p[a])) : 0.0f;

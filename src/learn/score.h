@@ -1,7 +1,8 @@
-// Score: from an evaluated batch to what objectives read, and from their cotangents back to network outputs.
+// Score: from an evaluated batch to what objectives read, and from their cotangents back to network
+// outputs.
 //
-// log P_F of the action taken at a row is one entry of that row's log-softmax, so for the cotangent g of
-// log P_F(a | s) the row's logits receive g ([a' = a] - P_F(a' | s)), summed over all visits.
+// log P_F of the action taken at a row is one entry of that row's log-softmax, so for the cotangent
+// g of log P_F(a | s) the row's logits receive g ([a' = a] - P_F(a' | s)), summed over all visits.
 #ifndef FLUVIAL_LEARN_SCORE_H
 #define FLUVIAL_LEARN_SCORE_H
 
@@ -26,7 +27,8 @@ typedef struct flv_score {
 flv_status flv_score_init(flv_score *score, const flv_batch *batch, unsigned needs, flv_error *err);
 void flv_score_free(flv_score *score);
 
-// log R of every trajectory's object, into batch->log_r (and of all rows where the objective needs it).
+// log R of every trajectory's object, into batch->log_r (and of all rows where the objective needs
+// it).
 void flv_score_rewards(flv_score *score, flv_batch *batch, const flv_reward *reward);
 
 // Fills score->in with trajectories [0, n) of the batch, and zeroes score->out.

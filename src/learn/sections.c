@@ -12,8 +12,12 @@
 #define FLV_STRUCT flv_train_cfg
 static const flv_param train_params[] = {TRAIN_KEYS(FLV_PARAM)};
 #undef FLV_STRUCT
-static const flv_component train = {"train", "the run as a whole", train_params,
-                                    sizeof train_params / sizeof *train_params, sizeof(flv_train_cfg), NULL};
+static const flv_component train = {"train",
+                                    "the run as a whole",
+                                    train_params,
+                                    sizeof train_params / sizeof *train_params,
+                                    sizeof(flv_train_cfg),
+                                    NULL};
 static const flv_component *const train_list[] = {&train, NULL};
 
 static const flv_section sections[] = {

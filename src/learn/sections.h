@@ -12,7 +12,8 @@
   X(LONG, eval_samples, "20000", 100, 1e9, "",                                                     \
     "samples for an evaluation where the space is too large to enumerate")                         \
   X(LONG, checkpoint_every, "1000", 1, 1e12, "", "iterations between checkpoints")                 \
-  X(BOOL, intern, "true", 0, 1, "", "evaluate every distinct state of a batch once (false: to compare)")
+  X(BOOL, intern, "true", 0, 1, "",                                                                \
+    "evaluate every distinct state of a batch once (false: to compare)")
 typedef struct flv_train_cfg {
   TRAIN_KEYS(FLV_FIELD)
 } flv_train_cfg;

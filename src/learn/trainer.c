@@ -9,7 +9,8 @@
 #include "learn/trainer_impl.h"
 #include "nn/blas.h"
 
-static flv_status make_problem(flv_trainer *t, const flv_env *env, const flv_reward *reward, flv_error *err) {
+static flv_status make_problem(flv_trainer *t, const flv_env *env, const flv_reward *reward,
+                               flv_error *err) {
   t->reward = reward ? reward : (t->own_reward = flv_reward_new(t->cfg, err));
   if (!t->reward) return err ? err->status : FLV_EINVAL;
   t->env = env ? env : (t->own_env = flv_env_new(t->cfg, &t->reward->shape, err));
@@ -22,21 +23,22 @@ static flv_status make_learner(flv_trainer *t, flv_error *err) {
   t->objective = flv_config_component(cfg, "objective")->impl;
   t->objective_cfg = flv_config_values(cfg, "objective");
   FLV_TRY(flv_policy_init(&t->policy, t->env, flv_config_component(cfg, "policy"),
-                          flv_config_values(cfg, "policy"), t->objective->needs, (uint64_t)t->train->seed,
-                          err));
+                          flv_config_values(cfg, "policy"), t->objective->needs,
+                          (uint64_t)t->train->seed, err));
   FLV_TRY(flv_batch_init(&t->batch, &t->policy, t->train->batch, t->train->intern, true, err));
   FLV_TRY(flv_sampler_init(&t->sampler, &t->batch, err));
   FLV_TRY(flv_score_init(&t->score, &t->batch, t->objective->needs, err));
   FLV_TRY(flv_replay_init(&t->replay, flv_config_values(cfg, "replay"), t->env, err));
-  FLV_TRY(flv_optim_init(&t->optim, flv_config_component(cfg, "optimiser"), flv_config_values(cfg, "optimiser"),
-                         t->policy.net, err));
-  flv_schedule_init(&t->schedule, flv_config_component(cfg, "schedule"), flv_config_values(cfg, "schedule"));
+  FLV_TRY(flv_optim_init(&t->optim, flv_config_component(cfg, "optimiser"),
+                         flv_config_values(cfg, "optimiser"), t->policy.net, err));
+  flv_schedule_init(&t->schedule, flv_config_component(cfg, "schedule"),
+                    flv_config_values(cfg, "schedule"));
   t->grad = flv_alloc(t->policy.n_params * sizeof *t->grad);
   return t->grad ? FLV_OK : flv_fail(err, FLV_ENOMEM, "out of memory for the gradient");
 }
 
-flv_trainer *flv_trainer_new(const flv_config *cfg, const flv_env *env, const flv_reward *reward, int threads,
-                             flv_error *err) {
+flv_trainer *flv_trainer_new(const flv_config *cfg, const flv_env *env, const flv_reward *reward,
+                             int threads, flv_error *err) {
   flv_error local = {0};
   if (!err) err = &local;
   flv_trainer *t = calloc(1, sizeof *t);
@@ -117,12 +119,19 @@ flv_status flv_trainer_step(flv_trainer *trainer, flv_stats *stats, flv_error *e
   flv_score_gather(&t->score, &t->batch, &t->policy, n);
   const double loss = t->objective->loss(t->objective_cfg, &t->score.in, &t->score.out);
   flv_score_scatter(&t->score, &t->batch, &t->policy, t->threads);
-  flv_net_backward(t->policy.net, t->policy.params, &t->batch.acts, t->batch.rows.n, t->grad, t->threads);
+  flv_net_backward(t->policy.net, t->policy.params, &t->batch.acts, t->batch.rows.n, t->grad,
+                   t->threads);
   t->grad[t->policy.net->n_params] = (float)t->score.out.log_z;
-  const double norm = flv_grad_norm(t->policy.n_params, t->grad);
-  if (!isfinite(loss) || !isfinite(norm))
-    return flv_fail(err, FLV_ENAN, "iteration %lld: %s is not finite (%g)", (long long)t->iteration + 1,
-                    isfinite(loss) ? "the gradient" : "the loss", isfinite(loss) ? norm : loss);
+  const double norm = flv_grad_norm(t->policy.net->n_params, t->grad);
+  const struct {
+    const char *name;
+    double value;
+  } finite[] = {
+      {"the loss", loss}, {"the gradient", norm}, {"log Z's gradient", t->score.out.log_z}};
+  for (int i = 0; i < 3; i++)
+    if (!isfinite(finite[i].value))
+      return flv_fail(err, FLV_ENAN, "iteration %lld: %s is not finite (%g)",
+                      (long long)t->iteration + 1, finite[i].name, finite[i].value);
   t->optim.lr_factor = flv_schedule_at(&t->schedule, t->iteration, t->train->iterations);
   flv_optim_step(&t->optim, t->policy.params, t->grad, norm, t->threads);
   t->iteration++;

@@ -9,10 +9,12 @@ typedef struct list {
   int n, max;
 } list;
 
-static void add(list *l, const char *name, flv_dtype dtype, int64_t rows, int64_t cols, void *data) {
+static void add(list *l, const char *name, flv_dtype dtype, int64_t rows, int64_t cols,
+                void *data) {
   if (l->n < l->max) {
     flv_tensor *t = &l->tensor[l->n];
-    *t = (flv_tensor){.dtype = dtype, .n_dims = cols > 0 ? 2 : 1, .dim = {rows, cols}, .data = data};
+    *t =
+        (flv_tensor){.dtype = dtype, .n_dims = cols > 0 ? 2 : 1, .dim = {rows, cols}, .data = data};
     snprintf(t->name, sizeof t->name, "%s", name);
   }
   l->n++;
@@ -54,13 +56,14 @@ void flv_trainer_report(flv_trainer *trainer, const flv_evaluation *evaluation) 
   const struct {
     const char *name;
     double value;
-  } metric[] = {{"jsd", e->jsd}, {"tv", e->tv}, {"kl_pq", e->kl_pq}, {"kl_qp", e->kl_qp}, {"l1", e->l1}};
+  } metric[] = {
+      {"jsd", e->jsd}, {"tv", e->tv}, {"kl_pq", e->kl_pq}, {"kl_qp", e->kl_qp}, {"l1", e->l1}};
   for (size_t i = 0; i < sizeof metric / sizeof *metric; i++)
     if (strcmp(name, metric[i].name) == 0) flv_schedule_report(&trainer->schedule, metric[i].value);
 }
 
-flv_status flv_trainer_sample(flv_trainer *trainer, uint64_t stream, int n, void *states, double *log_r,
-                              flv_error *err) {
+flv_status flv_trainer_sample(flv_trainer *trainer, uint64_t stream, int n, void *states,
+                              double *log_r, flv_error *err) {
   (void)err; // memory is the trainer's own
   flv_trainer *t = trainer;
   flv_batch *b = &t->batch;
@@ -72,7 +75,8 @@ flv_status flv_trainer_sample(flv_trainer *trainer, uint64_t stream, int n, void
     flv_batch_clear(b);
     flv_sampler_run(&t->sampler, b, &t->policy, &on_policy, rng, take, t->threads);
     for (int i = 0; i < take; i++)
-      memcpy((unsigned char *)states + (size_t)(done + i) * size, flv_batch_state(b, flv_batch_last(b, i)), size);
+      memcpy((unsigned char *)states + (size_t)(done + i) * size,
+             flv_batch_state(b, flv_batch_last(b, i)), size);
     done += take;
   }
   if (log_r) flv_reward_log(t->reward, t->env, n, states, log_r);

@@ -1,6 +1,8 @@
 // LAYERNORM [Ba et al. 2016]: y = g xhat + b, xhat = (x - mean) / sqrt(var + 1e-5), var the biased
 // variance of the row. With h = dy g and s = 1 / sqrt(var + 1e-5), over the row's entries:
-//   dx = s (h - mean(h) - xhat mean(h xhat))   dg = sum over rows of dy xhat   db = sum over rows of dy
+//   dx = s (h - mean(h) - xhat mean(h xhat))
+//   dg = sum over rows of dy xhat
+//   db = sum over rows of dy
 // The statistics are computed again in the backward pass; that is cheaper than keeping them.
 //
 // ADD: y = x + x2.

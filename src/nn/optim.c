@@ -1,8 +1,8 @@
 // Optimisers. With gradient g, learning rate a, and t counting updates from 1:
 //
-//   adam    m = b1 m + (1 - b1) g    v = b2 v + (1 - b2) g^2                     [Kingma & Ba 2015]
+//   adam    m = b1 m + (1 - b1) g    v = b2 v + (1 - b2) g^2                   [Kingma & Ba 2015]
 //           p -= a / (1 - b1^t) m / (sqrt(v / (1 - b2^t)) + eps)
-//   adamw   p *= 1 - a weight_decay first, then the same                   [Loshchilov & Hutter 2019]
+//   adamw   p *= 1 - a weight_decay first, then the same                 [Loshchilov & Hutter 2019]
 //   sgd     m = momentum m + g       p -= a m
 //
 // One pass over the block, cut into fixed ranges; every entry is its own, so threads change no bit.

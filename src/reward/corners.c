@@ -48,6 +48,30 @@ static void corners_log_reward(const flv_reward *reward, const flv_env *env, int
   }
 }
 
+// Which half of every dimension, as bits; dimensions of side 1 have one half.
+static int corners_mode(const flv_reward *reward, const flv_env *env, const void *state) {
+  (void)reward;
+  const flv_hypergrid *grid = env->self;
+  const uint16_t *s = flv_hypergrid_state(env, state, 0);
+  int mode = 0, bit = 1;
+  for (int d = 0; d < grid->dims; d++) {
+    const int last = grid->side[d] - 1, u = abs(2 * s[d] - last);
+    if (last == 0) continue;
+    if (3 * last >= 5 * u || 5 * u >= 4 * last) return -1;
+    if (2 * s[d] > last) mode |= bit;
+    bit *= 2;
+  }
+  return mode;
+}
+
+static int corners_modes(const flv_reward *reward, const flv_env *env) {
+  (void)reward;
+  const flv_hypergrid *grid = env->self;
+  int modes = 1;
+  for (int d = 0; d < grid->dims; d++) modes *= grid->side[d] > 1 ? 2 : 1;
+  return modes;
+}
+
 static flv_status corners_create(flv_reward *reward, const void *values, flv_error *err) {
   const corners_cfg *cfg = values;
   corners *self = calloc(1, sizeof *self);
@@ -60,6 +84,8 @@ static flv_status corners_create(flv_reward *reward, const void *values, flv_err
                          .exponent = cfg->exponent,
                          .log_reward = corners_log_reward,
                          .bind = flv_grid_reward_bind,
+                         .modes = corners_modes,
+                         .mode = corners_mode,
                          .free_self = free};
   return FLV_OK;
 }

@@ -18,9 +18,11 @@ enum { MAX_TENSORS = 192 };
   "mean_length,states,distinct,lr_factor,grad_norm\n"
 #define TIMING_COLUMNS "iteration,seconds,trajectories_per_s\n"
 
-flv_status flv_run_dir_path(char out[FLV_PATH_MAX], const char *dir, const char *name, flv_error *err) {
+flv_status flv_run_dir_path(char out[FLV_PATH_MAX], const char *dir, const char *name,
+                            flv_error *err) {
   const int n = snprintf(out, FLV_PATH_MAX, "%s/%s", dir, name);
-  return n > 0 && n < FLV_PATH_MAX ? FLV_OK : flv_fail(err, FLV_EINVAL, "%s: the path is too long", dir);
+  return n > 0 && n < FLV_PATH_MAX ? FLV_OK
+                                   : flv_fail(err, FLV_EINVAL, "%s: the path is too long", dir);
 }
 
 static flv_status io_error(flv_error *err, const char *what, const char *path) {
@@ -46,9 +48,11 @@ static char *config_text(const flv_config *cfg, flv_error *err) {
 
 static int tensors(flv_trainer *trainer, flv_tally *tally, flv_tensor list[MAX_TENSORS]) {
   int n = flv_trainer_tensors(trainer, list, MAX_TENSORS - 2);
-  list[n] = (flv_tensor){.name = "run.loss", .dtype = FLV_F64, .n_dims = 1, .dim = {1}, .data = &tally->loss};
+  list[n] = (flv_tensor){
+      .name = "run.loss", .dtype = FLV_F64, .n_dims = 1, .dim = {1}, .data = &tally->loss};
   n++;
-  list[n] = (flv_tensor){.name = "run.n", .dtype = FLV_I64, .n_dims = 1, .dim = {1}, .data = &tally->n};
+  list[n] =
+      (flv_tensor){.name = "run.n", .dtype = FLV_I64, .n_dims = 1, .dim = {1}, .data = &tally->n};
   return n + 1;
 }
 
@@ -58,7 +62,9 @@ static flv_status write_checkpoint(flv_run_dir *dir, const char *folder, flv_tra
   FLV_TRY(flv_run_dir_path(path, folder, "checkpoint.safetensors", err));
   snprintf(metrics, sizeof metrics, "%ld", ftell(dir->metrics));
   snprintf(timing, sizeof timing, "%ld", ftell(dir->timing));
-  const flv_meta meta[] = {{"format", "fluvial"}, {"config", dir->config}, {"metrics_bytes", metrics},
+  const flv_meta meta[] = {{"format", "fluvial"},
+                           {"config", dir->config},
+                           {"metrics_bytes", metrics},
                            {"timing_bytes", timing}};
   flv_tensor list[MAX_TENSORS];
   return flv_safetensors_write(path, tensors(trainer, tally, list), list, 4, meta, err);
@@ -69,7 +75,8 @@ static flv_status sync_table(FILE *f, const char *name, flv_error *err) {
   return FLV_OK;
 }
 
-flv_status flv_run_dir_checkpoint(flv_run_dir *dir, flv_trainer *trainer, flv_tally *tally, flv_error *err) {
+flv_status flv_run_dir_checkpoint(flv_run_dir *dir, flv_trainer *trainer, flv_tally *tally,
+                                  flv_error *err) {
   FLV_TRY(sync_table(dir->metrics, "metrics.csv", err));
   FLV_TRY(sync_table(dir->timing, "timing.csv", err));
   return write_checkpoint(dir, dir->path, trainer, tally, err);
@@ -98,20 +105,23 @@ static FILE *open_table(const char *folder, const char *name, const char *column
   return f;
 }
 
-// config.yaml, opened and locked: whoever holds it trains here. The lock follows the file through renames.
+// config.yaml, opened and locked: whoever holds it trains here. The lock follows the file through
+// renames.
 static flv_status lock_run(flv_run_dir *dir, const char *folder, flv_error *err) {
   char path[FLV_PATH_MAX];
   FLV_TRY(flv_run_dir_path(path, folder, "config.yaml", err));
   dir->lock = open(path, O_RDONLY | O_CLOEXEC);
   if (dir->lock < 0)
-    return errno == ENOENT ? flv_fail(err, FLV_EIO, "%s: not a run directory (it has no config.yaml)", folder)
-                           : io_error(err, "open", path);
+    return errno == ENOENT
+               ? flv_fail(err, FLV_EIO, "%s: not a run directory (it has no config.yaml)", folder)
+               : io_error(err, "open", path);
   if (flock(dir->lock, LOCK_EX | LOCK_NB) != 0)
     return flv_fail(err, FLV_EBUSY, "%s: already in use by another process", folder);
   return FLV_OK;
 }
 
-static flv_status fill_folder(flv_run_dir *dir, const char *folder, flv_trainer *trainer, flv_error *err) {
+static flv_status fill_folder(flv_run_dir *dir, const char *folder, flv_trainer *trainer,
+                              flv_error *err) {
   char path[FLV_PATH_MAX];
   FLV_TRY(flv_run_dir_path(path, folder, "config.yaml", err));
   flv_atomic file;
@@ -129,7 +139,8 @@ static flv_status fill_folder(flv_run_dir *dir, const char *folder, flv_trainer 
 }
 
 static void remove_folder(const char *folder) {
-  static const char *const names[] = {"config.yaml", "metrics.csv", "timing.csv", "checkpoint.safetensors"};
+  static const char *const names[] = {"config.yaml", "metrics.csv", "timing.csv",
+                                      "checkpoint.safetensors"};
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
     char path[FLV_PATH_MAX];
     if (flv_run_dir_path(path, folder, names[i], NULL) == FLV_OK) unlink(path);
@@ -137,18 +148,20 @@ static void remove_folder(const char *folder) {
   rmdir(folder);
 }
 
-flv_status flv_run_dir_create(flv_run_dir *dir, const char *path, const flv_config *cfg, flv_trainer *trainer,
-                              flv_error *err) {
+flv_status flv_run_dir_create(flv_run_dir *dir, const char *path, const flv_config *cfg,
+                              flv_trainer *trainer, flv_error *err) {
   *dir = (flv_run_dir){.lock = -1};
   char folder[FLV_PATH_MAX];
   const size_t length = strlen(path);
-  if (length == 0 || length > FLV_PATH_MAX - 64) return flv_fail(err, FLV_EINVAL, "--out: the path is too long");
+  if (length == 0 || length > FLV_PATH_MAX - 64)
+    return flv_fail(err, FLV_EINVAL, "--out: the path is too long");
   snprintf(dir->path, sizeof dir->path, "%s", path);
   for (size_t n = length; n > 1 && dir->path[n - 1] == '/'; n--) dir->path[n - 1] = '\0';
   char probe[FLV_PATH_MAX];
   FLV_TRY(flv_run_dir_path(probe, dir->path, "config.yaml", err));
   if (access(probe, F_OK) == 0)
-    return flv_fail(err, FLV_EBUSY, "%s: holds a run already; go on with --resume, or choose another --out", path);
+    return flv_fail(err, FLV_EBUSY,
+                    "%s: holds a run already; go on with --resume, or choose another --out", path);
   FLV_TRY(make_parents(dir->path, err));
   snprintf(folder, sizeof folder, "%.*s.new-%ld", FLV_PATH_MAX - 64, dir->path, (long)getpid());
   if (mkdir(folder, 0777) != 0) return io_error(err, "make the folder", folder);
@@ -156,7 +169,8 @@ flv_status flv_run_dir_create(flv_run_dir *dir, const char *path, const flv_conf
   flv_status status = dir->config ? fill_folder(dir, folder, trainer, err) : FLV_ENOMEM;
   if (status == FLV_OK && rename(folder, dir->path) != 0)
     status = errno == ENOTEMPTY || errno == EEXIST || errno == ENOTDIR
-                 ? flv_fail(err, FLV_EBUSY, "%s: exists and is not an empty folder; choose another --out", path)
+                 ? flv_fail(err, FLV_EBUSY,
+                            "%s: exists and is not an empty folder; choose another --out", path)
                  : io_error(err, "make the run", path);
   if (status != FLV_OK) {
     remove_folder(folder);
@@ -174,12 +188,15 @@ static flv_status cut_table(FILE **f, const char *folder, const char *name, cons
   *f = open_table(folder, name, NULL, err);
   if (!*f) return FLV_EIO;
   if (fseek(*f, 0, SEEK_END) != 0 || ftell(*f) < bytes)
-    return flv_fail(err, FLV_EIO, "%s/%s: shorter than its checkpoint says (%ld bytes)", folder, name, bytes);
-  if (ftruncate(fileno(*f), bytes) != 0 || fseek(*f, bytes, SEEK_SET) != 0) return io_error(err, "cut", name);
+    return flv_fail(err, FLV_EIO, "%s/%s: shorter than its checkpoint says (%ld bytes)", folder,
+                    name, bytes);
+  if (ftruncate(fileno(*f), bytes) != 0 || fseek(*f, bytes, SEEK_SET) != 0)
+    return io_error(err, "cut", name);
   return FLV_OK;
 }
 
-flv_status flv_run_dir_load(const char *path, flv_trainer *trainer, flv_tally *tally, flv_error *err) {
+flv_status flv_run_dir_load(const char *path, flv_trainer *trainer, flv_tally *tally,
+                            flv_error *err) {
   char file[FLV_PATH_MAX];
   FLV_TRY(flv_run_dir_path(file, path, "checkpoint.safetensors", err));
   char *saved = flv_safetensors_meta(file, "config", err);
@@ -190,13 +207,14 @@ flv_status flv_run_dir_load(const char *path, flv_trainer *trainer, flv_tally *t
   if (!now) return FLV_ENOMEM;
   free(now);
   if (!same)
-    return flv_fail(err, FLV_EINVAL, "%s: made with another configuration than config.yaml beside it", file);
+    return flv_fail(err, FLV_EINVAL,
+                    "%s: made with another configuration than config.yaml beside it", file);
   flv_tensor list[MAX_TENSORS];
   return flv_safetensors_read(file, tensors(trainer, tally, list), list, err);
 }
 
-flv_status flv_run_dir_resume(flv_run_dir *dir, const char *path, flv_trainer *trainer, flv_tally *tally,
-                              flv_error *err) {
+flv_status flv_run_dir_resume(flv_run_dir *dir, const char *path, flv_trainer *trainer,
+                              flv_tally *tally, flv_error *err) {
   *dir = (flv_run_dir){.lock = -1};
   snprintf(dir->path, sizeof dir->path, "%s", path);
   char checkpoint[FLV_PATH_MAX];
@@ -207,7 +225,8 @@ flv_status flv_run_dir_resume(flv_run_dir *dir, const char *path, flv_trainer *t
     status = cut_table(&dir->metrics, path, "metrics.csv", "metrics_bytes", checkpoint, err);
   if (status == FLV_OK)
     status = cut_table(&dir->timing, path, "timing.csv", "timing_bytes", checkpoint, err);
-  if (status == FLV_OK && !(dir->config = config_text(flv_trainer_config(trainer), err))) status = FLV_ENOMEM;
+  if (status == FLV_OK && !(dir->config = config_text(flv_trainer_config(trainer), err)))
+    status = FLV_ENOMEM;
   if (status != FLV_OK) flv_run_dir_close(dir);
   return status;
 }
@@ -220,15 +239,18 @@ void flv_run_dir_close(flv_run_dir *dir) {
   *dir = (flv_run_dir){.lock = -1};
 }
 
-flv_status flv_run_dir_row(flv_run_dir *dir, const flv_stats *s, const flv_evaluation *e, double mean_loss,
-                           double seconds, double trajectories_per_s, flv_error *err) {
+flv_status flv_run_dir_row(flv_run_dir *dir, const flv_stats *s, const flv_evaluation *e,
+                           double mean_loss, double seconds, double trajectories_per_s,
+                           flv_error *err) {
   fprintf(dir->metrics,
-          "%lld,%lld,%.10g,%.10g,%.10g,%.10g,%.10g,%.10g,%.10g,%.10g,%.10g,%.10g,%.10g,%.10g,%d,%d,%.10g,%.10g\n",
-          (long long)s->iteration, (long long)s->trajectories, mean_loss, s->log_z, e->log_z_true, e->jsd, e->tv,
-          e->kl_pq, e->kl_qp, e->l1, e->modes_found, s->ess, s->mean_log_r, s->mean_length, s->states,
-          s->distinct, s->lr_factor, s->grad_norm);
+          "%lld,%lld,%.10g,%.10g,%.10g,%.10g,%.10g,%.10g,%.10g,%.10g,%.10g,%.10g,%.10g,%.10g,%d,%d,"
+          "%.10g,%.10g\n",
+          (long long)s->iteration, (long long)s->trajectories, mean_loss, s->log_z, e->log_z_true,
+          e->jsd, e->tv, e->kl_pq, e->kl_qp, e->l1, e->modes_found, s->ess, s->mean_log_r,
+          s->mean_length, s->states, s->distinct, s->lr_factor, s->grad_norm);
   fprintf(dir->timing, "%lld,%.3f,%.1f\n", (long long)s->iteration, seconds, trajectories_per_s);
-  if (fflush(dir->metrics) != 0 || fflush(dir->timing) != 0) return io_error(err, "write metrics in", dir->path);
+  if (fflush(dir->metrics) != 0 || fflush(dir->timing) != 0)
+    return io_error(err, "write metrics in", dir->path);
   return FLV_OK;
 }
 

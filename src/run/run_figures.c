@@ -1,4 +1,5 @@
-// Pictures of runs: curves of a metric over trajectories, and the learned marginal beside the target's.
+// Pictures of runs: curves of a metric over trajectories, and the learned marginal beside the
+// target's.
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +17,8 @@ static int column_of(const char *header, const char *name, char *all, size_t all
   snprintf(line, sizeof line, "%.*s", (int)strcspn(header, "\r\n"), header);
   all[0] = '\0';
   int i = 0;
-  for (char *save = NULL, *word = strtok_r(line, ",", &save); word; word = strtok_r(NULL, ",", &save), i++) {
+  for (char *save = NULL, *word = strtok_r(line, ",", &save); word;
+       word = strtok_r(NULL, ",", &save), i++) {
     if (strcmp(word, name) == 0) found = i;
     const size_t used = strlen(all);
     snprintf(all + used, all_size - used, "%s%s", i ? ", " : "", word);
@@ -33,7 +35,8 @@ static double field(const char *line, int column) {
 }
 
 // Trajectories and one metric from metrics.csv; xy [2, rows] is freed by the caller.
-static flv_status read_curve(const char *dir, const char *metric, flv_curve *curve, double **xy, flv_error *err) {
+static flv_status read_curve(const char *dir, const char *metric, flv_curve *curve, double **xy,
+                             flv_error *err) {
   char path[FLV_PATH_MAX], names[600];
   FLV_TRY(flv_run_dir_path(path, dir, "metrics.csv", err));
   char *text;
@@ -46,9 +49,9 @@ static flv_status read_curve(const char *dir, const char *metric, flv_curve *cur
   double *data = x >= 0 && y >= 0 ? calloc(2 * rows + 2, sizeof *data) : NULL;
   if (!data) {
     free(text);
-    return x < 0 || y < 0
-               ? flv_fail(err, FLV_EINVAL, "%s: no column '%s' (there are: %s)", path, metric, names)
-               : flv_fail(err, FLV_ENOMEM, "out of memory for the curve of %s", dir);
+    return x < 0 || y < 0 ? flv_fail(err, FLV_EINVAL, "%s: no column '%s' (there are: %s)", path,
+                                     metric, names)
+                          : flv_fail(err, FLV_ENOMEM, "out of memory for the curve of %s", dir);
   }
   int n = 0;
   const char *line = strchr(text, '\n');
@@ -67,15 +70,17 @@ flv_status flv_run_plot_curves(int n, const char *const *dirs, const char *metri
   if (!metric) metric = "jsd";
   flv_curve *curves = calloc((size_t)n + 1, sizeof *curves);
   double **xy = calloc((size_t)n + 1, sizeof *xy);
-  flv_status status = curves && xy ? FLV_OK : flv_fail(err, FLV_ENOMEM, "out of memory for %d curves", n);
+  flv_status status =
+      curves && xy ? FLV_OK : flv_fail(err, FLV_ENOMEM, "out of memory for %d curves", n);
   for (int i = 0; i < n && status == FLV_OK; i++) {
     status = read_curve(dirs[i], metric, &curves[i], &xy[i], err);
     const char *slash = status == FLV_OK ? strrchr(dirs[i], '/') : NULL;
     if (slash && slash[1]) curves[i].label = slash + 1;
   }
-  const bool log_y = strcmp(metric, "jsd") == 0 || strcmp(metric, "tv") == 0 || strncmp(metric, "kl_", 3) == 0 ||
-                     strcmp(metric, "l1") == 0;
-  if (status == FLV_OK) status = flv_plot_curves(png, metric, "trajectories", metric, log_y, n, curves, err);
+  const bool log_y = strcmp(metric, "jsd") == 0 || strcmp(metric, "tv") == 0 ||
+                     strncmp(metric, "kl_", 3) == 0 || strcmp(metric, "l1") == 0;
+  if (status == FLV_OK)
+    status = flv_plot_curves(png, metric, "trajectories", metric, log_y, n, curves, err);
   for (int i = 0; xy && i < n; i++) free(xy[i]);
   free(xy);
   free(curves);
@@ -93,14 +98,16 @@ static void marginal(const flv_shape *shape, const double *p, double *out) {
   }
 }
 
-static flv_status draw_marginals(const flv_shape *shape, const double *target, const double *learned,
-                                 const char *png, flv_error *err) {
+static flv_status draw_marginals(const flv_shape *shape, const double *target,
+                                 const double *learned, const char *png, flv_error *err) {
   if (shape->n == 1) {
     double *x = calloc((size_t)shape->side[0], sizeof *x);
     if (!x) return flv_fail(err, FLV_ENOMEM, "out of memory for the picture");
     for (int i = 0; i < shape->side[0]; i++) x[i] = i;
-    const flv_curve curves[] = {{"target", shape->side[0], x, target}, {"learned", shape->side[0], x, learned}};
-    const flv_status status = flv_plot_curves(png, "distribution", "x0", "probability", false, 2, curves, err);
+    const flv_curve curves[] = {{"target", shape->side[0], x, target},
+                                {"learned", shape->side[0], x, learned}};
+    const flv_status status =
+        flv_plot_curves(png, "distribution", "x0", "probability", false, 2, curves, err);
     free(x);
     return status;
   }
@@ -115,9 +122,11 @@ static flv_status draw_heat(flv_trainer *trainer, const char *png, flv_error *er
   if (env->shape.n == 0)
     return flv_fail(err, FLV_EINVAL, "a heat map needs a grid, and '%s' is none", env->name);
   const size_t n = env->n_states > 0 ? (size_t)env->n_states : 0;
-  const size_t cells = (size_t)env->shape.side[0] * (env->shape.n > 1 ? (size_t)env->shape.side[1] : 1);
+  const size_t cells =
+      (size_t)env->shape.side[0] * (env->shape.n > 1 ? (size_t)env->shape.side[1] : 1);
   double *p, *q, *target, *learned;
-  const flv_slot slots[] = {FLV_SLOT(p, n), FLV_SLOT(q, n), FLV_SLOT(target, cells), FLV_SLOT(learned, cells)};
+  const flv_slot slots[] = {FLV_SLOT(p, n), FLV_SLOT(q, n), FLV_SLOT(target, cells),
+                            FLV_SLOT(learned, cells)};
   void *block = flv_bind(4, slots);
   if (!block) return flv_fail(err, FLV_ENOMEM, "out of memory for %zu states", n);
   flv_status status = flv_trainer_distribution(trainer, p, q, err);

@@ -37,7 +37,8 @@ static void show(session *s, bool evaluated, bool finished) {
   if (!evaluated && !finished && t - s->shown < 0.1) return;
   if (t - s->shown > 0.05 && p->stats.trajectories > s->shown_trajectories) {
     const double rate = (double)(p->stats.trajectories - s->shown_trajectories) / (t - s->shown);
-    p->trajectories_per_s = p->trajectories_per_s > 0.0 ? 0.8 * p->trajectories_per_s + 0.2 * rate : rate;
+    p->trajectories_per_s =
+        p->trajectories_per_s > 0.0 ? 0.8 * p->trajectories_per_s + 0.2 * rate : rate;
     s->shown = t;
     s->shown_trajectories = p->stats.trajectories;
   }
@@ -53,7 +54,8 @@ static flv_status evaluate(session *s, flv_error *err) {
   flv_trainer_report(s->trainer, &p->evaluation);
   const double mean_loss = s->tally.n > 0 ? s->tally.loss / (double)s->tally.n : 0.0;
   const double seconds = now() - s->begun;
-  FLV_TRY(flv_run_dir_row(&s->dir, &p->stats, &p->evaluation, mean_loss, seconds, p->trajectories_per_s, err));
+  FLV_TRY(flv_run_dir_row(&s->dir, &p->stats, &p->evaluation, mean_loss, seconds,
+                          p->trajectories_per_s, err));
   s->tally = (flv_tally){0};
   show(s, true, false);
   return FLV_OK;
@@ -67,24 +69,29 @@ static flv_status checkpoint(session *s, flv_error *err) {
 
 static flv_status loop(session *s, flv_error *err) {
   const int64_t end = s->progress.iterations;
-  for (int64_t i = flv_trainer_iteration(s->trainer); i < end; i = flv_trainer_iteration(s->trainer)) {
+  for (int64_t i = flv_trainer_iteration(s->trainer); i < end;
+       i = flv_trainer_iteration(s->trainer)) {
     if (s->options->stop && *s->options->stop) {
       FLV_TRY(checkpoint(s, err));
-      return flv_fail(err, FLV_ESTOPPED, "stopped at iteration %lld of %lld; go on with --resume %s",
-                      (long long)i, (long long)end, s->dir.path);
+      return flv_fail(err, FLV_ESTOPPED,
+                      "stopped at iteration %lld of %lld; go on with --resume %s", (long long)i,
+                      (long long)end, s->dir.path);
     }
     const flv_status status = flv_trainer_step(s->trainer, &s->progress.stats, err);
     if (status == FLV_ENAN && err) {
       const size_t used = strlen(err->text);
-      snprintf(err->text + used, sizeof err->text - used, "; the checkpoint of iteration %lld in %s is kept",
-               (long long)s->checkpointed, s->dir.path);
+      snprintf(err->text + used, sizeof err->text - used,
+               "; the checkpoint of iteration %lld in %s is kept", (long long)s->checkpointed,
+               s->dir.path);
     }
     FLV_TRY(status);
     s->tally.loss += s->progress.stats.loss;
     s->tally.n++;
     const int64_t done = i + 1;
-    if (done % s->eval_every == 0 || done == end) FLV_TRY(evaluate(s, err));
-    else show(s, false, false);
+    if (done % s->eval_every == 0 || done == end)
+      FLV_TRY(evaluate(s, err));
+    else
+      show(s, false, false);
     if (done % s->checkpoint_every == 0 || done == end) FLV_TRY(checkpoint(s, err));
   }
   return FLV_OK;
@@ -119,7 +126,8 @@ static flv_status train(session *s, const flv_config *cfg, flv_error *err) {
 flv_status flv_run_train(const flv_config *cfg, const flv_run_options *options, flv_error *err) {
   flv_error local = {0};
   if (!err) err = &local;
-  if (!options->out == !options->resume) return flv_fail(err, FLV_EINVAL, "give either --out or --resume");
+  if (!options->out == !options->resume)
+    return flv_fail(err, FLV_EINVAL, "give either --out or --resume");
   flv_config *saved = NULL;
   if (options->resume && !(saved = flv_run_dir_config(options->resume, err))) return err->status;
   session s = {.options = options, .dir = {.lock = -1}};
@@ -143,7 +151,8 @@ flv_trainer *flv_run_open(const char *dir, int threads, flv_error *err) {
   return trainer;
 }
 
-flv_status flv_run_evaluate(const char *dir, int threads, int64_t samples, flv_evaluation *out, flv_error *err) {
+flv_status flv_run_evaluate(const char *dir, int threads, int64_t samples, flv_evaluation *out,
+                            flv_error *err) {
   flv_error local = {0};
   if (!err) err = &local;
   flv_trainer *trainer = flv_run_open(dir, threads, err);

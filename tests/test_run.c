@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -186,6 +187,55 @@ static void broken_checkpoints(void **unused) {
   flv_config_free(cfg);
 }
 
+// From its first sign of progress on, this process cannot write files beyond 300 bytes: a disk that
+// fills up.
+static void fill_disk(void *user, const flv_progress *progress) {
+  (void)user, (void)progress;
+  const struct rlimit limit = {300, 300};
+  setrlimit(RLIMIT_FSIZE, &limit);
+}
+
+static void full_disk(void **unused) {
+  (void)unused;
+  flv_error err = {0};
+  flv_config *cfg = tiny("60");
+  assert_int_equal(train(cfg, in("roomy"), NULL, NULL, &err), FLV_OK);
+  const pid_t child = fork();
+  assert_true(child >= 0);
+  if (child == 0) {
+    signal(SIGXFSZ, SIG_IGN);
+    const flv_run_options options = {.out = in("cramped"), .threads = 1, .progress = fill_disk};
+    const flv_status status = flv_run_train(cfg, &options, &err);
+    _exit(status == FLV_EIO && err.text[0] && !strchr(err.text, '\n') ? 0 : 1);
+  }
+  int status;
+  assert_int_equal(waitpid(child, &status, 0), child);
+  assert_true(WIFEXITED(status));
+  assert_int_equal(WEXITSTATUS(status), 0);
+  if (train(NULL, NULL, in("cramped"), NULL, &err) != FLV_OK) fail_msg("%s", err.text);
+  assert_same_file(in("roomy"), in("cramped"), "metrics.csv");
+  assert_same_tensors(in("roomy"), in("cramped"));
+  flv_config_free(cfg);
+}
+
+static void threads_do_not_change_files(void **unused) {
+  (void)unused;
+  static const char *const names[] = {"one", "two", "three"};
+  flv_error err = {0};
+  flv_config *cfg = configure(SETTINGS({"env.dim", "4"}, {"env.side", "8"}, {"iterations", "30"},
+                                       {"batch", "128"}, {"eval_every", "10"}));
+  for (int k = 0; k < 3; k++) {
+    const flv_run_options options = {.out = in(names[k]), .threads = k + 1};
+    if (flv_run_train(cfg, &options, &err) != FLV_OK) fail_msg("%s", err.text);
+  }
+  for (int k = 1; k < 3; k++) {
+    assert_same_file(in("one"), in(names[k]), "metrics.csv");
+    assert_same_file(in("one"), in(names[k]), "config.yaml");
+    assert_same_tensors(in("one"), in(names[k]));
+  }
+  flv_config_free(cfg);
+}
+
 static void samples_and_evaluations(void **unused) {
   (void)unused;
   flv_error err = {0};
@@ -218,9 +268,10 @@ static void samples_and_evaluations(void **unused) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(stopped_and_resumed),     cmocka_unit_test(killed_and_resumed),
-      cmocka_unit_test(directories_in_use),      cmocka_unit_test(broken_checkpoints),
-      cmocka_unit_test(samples_and_evaluations),
+      cmocka_unit_test(stopped_and_resumed),         cmocka_unit_test(killed_and_resumed),
+      cmocka_unit_test(directories_in_use),          cmocka_unit_test(broken_checkpoints),
+      cmocka_unit_test(samples_and_evaluations),     cmocka_unit_test(full_disk),
+      cmocka_unit_test(threads_do_not_change_files), // last: forks before it must find one thread
   };
   return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

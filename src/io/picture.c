@@ -1,6 +1,6 @@
 // One picture and its three files; how gnuplot is started.
 #ifndef _GNU_SOURCE
-#define _GNU_SOURCE // posix_spawn_file_actions_addchdir_np
+#define _GNU_SOURCE // NOLINT(bugprone-reserved-identifier): for posix_spawn's addchdir_np
 #endif
 #include "io/picture.h"
 

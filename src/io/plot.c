@@ -124,7 +124,7 @@ static flv_status curve_ranges(range *x, range *y, bool log_y, int n, const flv_
   }
   widen(x, false);
   widen(y, log_y);
-  if (x->lo > 0.0 && x->lo < 0.1 * x->hi) x->lo = 0.0;
+  if (x->lo > 0.0 && x->lo < 0.25 * x->hi) x->lo = 0.0;
   if (!log_y) {
     const double room = 0.04 * (y->hi - y->lo);
     *y = (range){y->lo >= 0.0 && y->lo < room ? 0.0 : y->lo - room, y->hi + room};

@@ -1,0 +1,76 @@
+// An evaluation as a table for people, and as JSON.
+#include "measures.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdint.h>
+
+#include "options.h"
+
+// name in JSON and in metrics.csv, label, digits, unit
+#define MEASURES(X)                                                                                \
+  X(jsd, "JSD", "%.3e", " nats")                                                                   \
+  X(tv, "total variation", "%.3e", "")                                                             \
+  X(kl_pq, "KL(target || sampler)", "%.3e", " nats")                                               \
+  X(kl_qp, "KL(sampler || target)", "%.3e", " nats")                                               \
+  X(l1, "mean |P - Q|", "%.3e", "")
+
+void cli_measures_row(FILE *out, const char *label, const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  fprintf(out, "%-22s  ", label);
+  vfprintf(out, format, args);
+  fputc('\n', out);
+  va_end(args);
+}
+
+static void print_number(FILE *out, const char *label, const char *format, double v,
+                         const char *unit) {
+  char text[48];
+  if (isnan(v)) return cli_measures_row(out, label, "unknown");
+  if (isinf(v)) return cli_measures_row(out, label, v > 0 ? "infinite" : "-infinite");
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+  snprintf(text, sizeof text, format, v);
+#pragma GCC diagnostic pop
+  cli_measures_row(out, label, "%s%s", text, unit);
+}
+
+void cli_measures_print(FILE *out, const flv_evaluation *e) {
+  char n[32];
+  cli_thousands(e->n, n, sizeof n);
+  if (e->exact)
+    cli_measures_row(out, "measured", "exactly, over all %s objects", n);
+  else
+    cli_measures_row(out, "measured", "by sampling: estimates from %s samples", n);
+  cli_measures_row(out, "log Z learned", "%.6f", e->log_z);
+  if (isfinite(e->log_z_true))
+    cli_measures_row(out, e->exact ? "log Z true" : "log Z true, estimated",
+                     "%.6f (learned - true = %+.2e)", e->log_z_true, e->log_z - e->log_z_true);
+  else
+    cli_measures_row(out, "log Z true", "unknown");
+#define PRINT(name, label, format, unit) print_number(out, label, format, e->name, unit);
+  MEASURES(PRINT)
+#undef PRINT
+  if (e->modes > 0) cli_measures_row(out, "modes found", "%.3g of %d", e->modes_found, e->modes);
+}
+
+// JSON has no NaN and no infinity.
+static void json_number(FILE *out, const char *name, double v) {
+  if (isfinite(v))
+    fprintf(out, ", \"%s\": %.17g", name, v);
+  else
+    fprintf(out, ", \"%s\": null", name);
+}
+
+void cli_measures_json(FILE *out, const flv_evaluation *e) {
+  fprintf(out, "{\"exact\": %s, \"n\": %lld", e->exact ? "true" : "false", (long long)e->n);
+  json_number(out, "log_z", e->log_z);
+  json_number(out, "log_z_true", e->log_z_true);
+#define PRINT(name, label, format, unit) json_number(out, #name, e->name);
+  MEASURES(PRINT)
+#undef PRINT
+  fprintf(out, ", \"modes\": %d", e->modes);
+  json_number(out, "modes_found", e->modes_found);
+  fputs("}\n", out);
+}

@@ -1,0 +1,216 @@
+#!/usr/bin/env bash
+# The command from outside: help, errors, exit codes, and one small run through every verb.
+# usage: test_cli.sh [BINARY [SOURCE]]   (else FLUVIAL_BIN and FLUVIAL_SOURCE; under ctest they are set)
+set -u
+bin=$(realpath "${1:-${FLUVIAL_BIN:?which fluvial?}}")
+source=$(realpath "${2:-${FLUVIAL_SOURCE:-$(dirname "$0")/..}}")
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+cd "$work" || exit 1
+failures=0
+
+fail() {
+  echo "FAILED: $*" >&2
+  sed 's/^/  out: /' out >&2
+  sed 's/^/  err: /' err >&2
+  failures=$((failures + 1))
+}
+
+# run CODE ARGUMENTS...: the exit code; standard output and error are left in the files out and err
+run() {
+  local want=$1 code
+  shift
+  "$bin" "$@" >out 2>err </dev/null
+  code=$?
+  [ "$code" -eq "$want" ] || fail "fluvial $* gave $code, expected $want"
+}
+
+# refuse CODE TEXT ARGUMENTS...: fails with that code, one line on standard error with that text, nothing else
+refuse() {
+  local want=$1 text=$2
+  shift 2
+  run "$want" "$@"
+  [ ! -s out ] || fail "fluvial $*: wrote to standard output"
+  [ "$(wc -l <err)" -eq 1 ] || fail "fluvial $*: expected one line on standard error"
+  grep -q '^fluvial: ' err || fail "fluvial $*: the error does not begin with 'fluvial: '"
+  grep -qF -- "$text" err || fail "fluvial $*: the error does not say '$text'"
+}
+
+says() { grep -qF -- "$1" "${2:-out}" || fail "expected '$1' in ${2:-out}"; }
+
+cat >tiny.yaml <<'END'
+iterations: 30
+batch: 4
+eval_every: 10
+checkpoint_every: 10
+env: {name: hypergrid, dim: 2, side: 4}
+policy: {name: mlp, hidden: [8]}
+objective: tb
+END
+
+# ---- help
+run 0 --help
+for verb in train eval sample plot list; do
+  says "  $verb "
+done
+run 0 --version
+grep -Eq '^fluvial [0-9]+\.[0-9]+\.[0-9]+$' out || fail "--version"
+run 2
+says 'usage: fluvial' err
+for verb in train eval sample plot list; do
+  run 0 "$verb" --help
+  says "usage: fluvial $verb"
+  says '-h, --help'
+  cp out "help_$verb"
+  run 0 help "$verb"
+  cmp -s out "help_$verb" || fail "help $verb differs from $verb --help"
+done
+for word in iterations=15625 hypergrid: r0= wake_sleep epsilon= lr_log_z= milestones=; do
+  says "$word" help_train
+done
+
+# ---- list
+run 0 list
+for word in hypergrid corners cosine table mlp tb db modified_db reverse_kl forward_kl wake_sleep reverse_wake_sleep \
+  fifo adam adamw sgd plateau; do
+  says "  $word "
+done
+run 0 list rewards corners
+says 'reward.r0 = '
+says 'number, '
+run 0 list env
+says 'env.side = '
+run 0 list train
+says 'seed = 1'
+run 0 list --markdown
+says '## reward'
+cmp -s out "$source/docs/configuration.md" ||
+  fail "docs/configuration.md is out of date: fluvial list --markdown > docs/configuration.md"
+
+# ---- wrong usage
+refuse 2 "did you mean 'train'?" trian
+refuse 2 "unknown verb 'xyzzy'" xyzzy
+refuse 2 "did you mean '--version'?" --versoin
+refuse 2 'did you mean --threads?' train tiny.yaml --theads 2
+refuse 2 'unknown option -Z' eval -Z
+refuse 2 '--out needs a value' train tiny.yaml --out
+refuse 2 '--quiet takes no value' train tiny.yaml --quiet=1
+refuse 2 'which CONFIG.yaml?' train
+refuse 2 'one CONFIG.yaml' train tiny.yaml tiny.yaml
+refuse 2 'expected KEY=VALUE' train tiny.yaml --set seed
+refuse 2 '--resume goes on' train tiny.yaml --resume runs/x
+refuse 2 'expected a whole number from 0 to 1024' train tiny.yaml --threads many
+refuse 2 'expected a whole number' sample runs/x -n -3
+refuse 2 'expected a whole number' sample runs/x -n 1.5
+refuse 2 'which RUN' eval
+refuse 2 'which RUN' plot
+refuse 2 "did you mean 'reward'?" list rewrad
+refuse 2 "did you mean 'corners'?" list reward corner
+refuse 2 "unexpected 'c'" list a b c
+refuse 2 'side' train tiny.yaml --set env.sid=8
+refuse 2 'side' train tiny.yaml --set env.side=-8
+
+# ---- files that are not there or not right
+refuse 1 'none.yaml' train none.yaml
+printf 'env: {name: hypergrid, sid: 8}\n' >bad.yaml
+refuse 1 'bad.yaml:1' train bad.yaml
+says 'side' err
+printf 'env: [\n' >broken.yaml
+refuse 1 'broken.yaml:' train broken.yaml
+refuse 1 'nowhere' eval nowhere
+refuse 1 'nowhere' sample nowhere
+refuse 1 'nowhere' plot nowhere
+refuse 1 'nowhere' train -q --resume nowhere
+[ ! -e runs ] || fail "a failed command made runs/"
+
+# ---- one small run through every verb
+run 0 train tiny.yaml
+for word in 'run ' 'runs/tiny' 'exactly, over all 16 objects' 'log Z true' JSD 'total variation' 'KL(target || sampler)' \
+  'KL(sampler || target)' 'trajectories            120' 'runs/tiny/plots/curves.png' 'runs/tiny/plots/learned.png'; do
+  says "$word"
+done
+says 'training in runs/tiny' err
+says '30/30' err
+for file in config.yaml metrics.csv timing.csv checkpoint.safetensors plots/curves.png plots/learned.png; do
+  [ -s "runs/tiny/$file" ] || fail "runs/tiny/$file is missing"
+done
+run 0 train tiny.yaml --quiet --set seed=2
+[ ! -s out ] && [ ! -s err ] || fail "--quiet printed something"
+[ -d runs/tiny-2 ] || fail "the second run is not in runs/tiny-2"
+refuse 1 'runs/tiny' train -q tiny.yaml --out runs/tiny
+run 0 train tiny.yaml --out 'a folder/with a "quote"' --threads 1
+says 'a folder/with a "quote"/plots/curves.png'
+cmp -s runs/tiny/metrics.csv 'a folder/with a "quote"/metrics.csv' || fail "the threads changed metrics.csv"
+
+run 0 eval runs/tiny
+says 'exactly, over all 16 objects'
+says 'JSD'
+run 0 eval runs/tiny --json
+if command -v python3 >/dev/null; then
+  python3 -c 'import json; d = json.load(open("out")); assert d["exact"] is True and d["n"] == 16 and 0 <= d["jsd"] < 1' ||
+    fail "eval --json"
+fi
+run 0 sample runs/tiny -n 5
+[ "$(wc -l <out)" -eq 6 ] || fail "sample -n 5: not 6 lines"
+says 'log_r'
+cp out first
+run 0 sample -n 5 runs/tiny --stream 0
+cmp -s out first || fail "the same stream gave other objects"
+run 0 sample runs/tiny -n 1e2 --out s.npy
+[ "$(head -c 6 s.npy | tail -c 5)" = NUMPY ] || fail "s.npy is no npy file"
+run 0 sample runs/tiny -n 7 --out s.csv
+[ "$(wc -l <s.csv)" -eq 8 ] || fail "s.csv: not 8 lines"
+refuse 1 's.txt' sample runs/tiny --out s.txt
+
+run 0 plot runs/tiny runs/tiny-2 --metric tv --out both.png
+[ "$(cat out)" = both.png ] && [ -s both.png ] && [ -s both.gp ] && [ -s both.dat ] || fail "plot of two runs"
+run 0 plot runs/tiny
+says 'runs/tiny/plots/learned.png'
+refuse 1 'nothing' plot runs/tiny --metric nothing
+
+# Without gnuplot training succeeds, with a warning, and plot fails; both keep data and script.
+mkdir empty
+PATH_BEFORE=$PATH
+PATH=$work/empty
+run 0 train tiny.yaml --out undrawn
+run 1 plot undrawn
+PATH=$PATH_BEFORE
+says 'gnuplot-nox' err
+[ ! -e undrawn/plots/curves.png ] && [ -s undrawn/plots/curves.gp ] || fail "without gnuplot"
+
+# A full disk under standard output is an error.
+if [ -w /dev/full ]; then
+  "$bin" list >/dev/full 2>err && fail "list > /dev/full succeeded"
+  says 'standard output' err
+fi
+
+# ---- stopped, resumed, in use
+sed 's/^iterations: .*/iterations: 1000000000/' tiny.yaml >endless.yaml
+"$bin" train endless.yaml --out stopped >out 2>err &
+pid=$!
+for _ in $(seq 300); do
+  grep -q '/1,000,000,000' err && break # its first line of progress
+  sleep 0.1
+done
+kill -TERM $pid
+wait $pid
+[ $? -eq 130 ] || fail "SIGTERM: the exit code is not 130"
+grep -q '^fluvial: stopped at iteration .*--resume stopped' err || fail "a stopped run does not say how to go on"
+[ -s stopped/checkpoint.safetensors ] || fail "a stopped run has no checkpoint"
+run 0 train --resume runs/tiny
+says 'already trained' err
+"$bin" train --resume stopped >out 2>err &
+pid=$!
+for _ in $(seq 300); do
+  grep -q '/1,000,000,000' err && break
+  sleep 0.1
+done
+second=$("$bin" train -q --resume stopped 2>&1)
+[ $? -eq 1 ] || fail "a second process was let in"
+case $second in 'fluvial: '*'already in use'*) ;; *) fail "a second process was told '$second'" ;; esac
+kill -INT $pid
+wait $pid
+[ $? -eq 130 ] || fail "SIGINT: the exit code is not 130"
+
+[ "$failures" -eq 0 ] && echo "all well"
+exit $((failures > 0))

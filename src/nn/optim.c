@@ -180,9 +180,8 @@ void flv_optim_step(flv_optim *optim, float *params, const float *grad, double g
                     int threads) {
   const optim_cfg *cfg = optim->cfg;
   const size_t log_z = optim->net->n_params;
-  const double d = (double)grad[log_z], square = grad_norm * grad_norm - d * d;
-  const double norm = square > 0.0 ? sqrt(square) : 0.0; // of everything but log Z
-  const double scale = cfg->clip_norm > 0.0 && norm > cfg->clip_norm ? cfg->clip_norm / norm : 1.0;
+  const bool clip = cfg->clip_norm > 0.0 && grad_norm > cfg->clip_norm;
+  const double scale = clip ? cfg->clip_norm / grad_norm : 1.0;
   optim->step++;
   update u = {.optim = optim, .grad = grad, .params = params};
   for (int group = 0; group < FLV_GROUPS; group++) {

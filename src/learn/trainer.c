@@ -74,8 +74,21 @@ void flv_trainer_free(flv_trainer *trainer) {
   free(t);
 }
 
+// Threads of the two halves of an iteration: sampling, many small products with a barrier after
+// each, and the rest, a few large ones.
+typedef struct crew {
+  int sample, rest;
+} crew;
+
+static crew threads_now(flv_trainer *t) {
+  const int n = t->threads;
+  const crew ways[FLV_PACE_WAYS] = {{n, n}, {1, n}, {1, 1}};
+  t->pace.ways = n > 1 ? FLV_PACE_WAYS : 1;
+  return ways[flv_pace_begin(&t->pace)];
+}
+
 // Fills the batch; returns how many of its trajectories are trained on (always the first ones).
-static int collect(flv_trainer *t) {
+static int collect(flv_trainer *t, crew threads) {
   flv_batch *b = &t->batch;
   const flv_rng actions = {(uint64_t)t->train->seed, FLV_RNG_ACTION, (uint64_t)t->iteration};
   const flv_rng replays = {(uint64_t)t->train->seed, FLV_RNG_REPLAY, (uint64_t)t->iteration};
@@ -83,13 +96,13 @@ static int collect(flv_trainer *t) {
       flv_explore_at(flv_config_values(t->cfg, "exploration"), t->iteration, t->train->iterations);
   const flv_replay_plan plan = flv_replay_plan_at(&t->replay, t->train->batch);
   flv_batch_clear(b);
-  flv_sampler_run(&t->sampler, b, &t->policy, &explore, actions, plan.fresh, t->threads);
+  flv_sampler_run(&t->sampler, b, &t->policy, &explore, actions, plan.fresh, threads.sample);
   flv_replay_push(&t->replay, b, plan.fresh);
   t->trajectories += plan.fresh;
   if (plan.train == 0) flv_batch_clear(b); // fresh ones only fill the buffer
   flv_replay_draw(&t->replay, &t->sampler, b, replays, plan.replayed);
-  flv_batch_evaluate_pf(b, &t->policy, t->threads);
-  flv_batch_evaluate_rest(b, &t->policy, t->threads);
+  flv_batch_evaluate_pf(b, &t->policy, threads.rest);
+  flv_batch_evaluate_rest(b, &t->policy, threads.rest);
   return b->n;
 }
 
@@ -114,13 +127,14 @@ static void fill_stats(const flv_trainer *t, flv_stats *stats, double loss, doub
 
 flv_status flv_trainer_step(flv_trainer *trainer, flv_stats *stats, flv_error *err) {
   flv_trainer *t = trainer;
-  const int n = collect(t);
+  const crew threads = threads_now(t);
+  const int n = collect(t, threads);
   flv_score_rewards(&t->score, &t->batch, t->reward);
   flv_score_gather(&t->score, &t->batch, &t->policy, n);
   const double loss = t->objective->loss(t->objective_cfg, &t->score.in, &t->score.out);
-  flv_score_scatter(&t->score, &t->batch, &t->policy, t->threads);
+  flv_score_scatter(&t->score, &t->batch, &t->policy, threads.rest);
   flv_net_backward(t->policy.net, t->policy.params, &t->batch.acts, t->batch.rows.n, t->grad,
-                   t->threads);
+                   threads.rest);
   t->grad[t->policy.net->n_params] = (float)t->score.out.log_z;
   const double norm = flv_grad_norm(t->policy.net->n_params, t->grad);
   const struct {
@@ -133,7 +147,8 @@ flv_status flv_trainer_step(flv_trainer *trainer, flv_stats *stats, flv_error *e
       return flv_fail(err, FLV_ENAN, "iteration %lld: %s is not finite (%g)",
                       (long long)t->iteration + 1, finite[i].name, finite[i].value);
   t->optim.lr_factor = flv_schedule_at(&t->schedule, t->iteration, t->train->iterations);
-  flv_optim_step(&t->optim, t->policy.params, t->grad, norm, t->threads);
+  flv_optim_step(&t->optim, t->policy.params, t->grad, norm, threads.rest);
+  flv_pace_end(&t->pace, t->batch.rows.n);
   t->iteration++;
   if (stats) fill_stats(t, stats, loss, norm);
   return FLV_OK;

@@ -2,6 +2,7 @@
 #ifndef FLUVIAL_LEARN_TRAINER_IMPL_H
 #define FLUVIAL_LEARN_TRAINER_IMPL_H
 
+#include "base/pace.h"
 #include "fluvial/trainer.h"
 #include "learn/batch.h"
 #include "learn/explore.h"
@@ -22,6 +23,7 @@ struct flv_trainer {
   const flv_objective *objective;
   const void *objective_cfg;
   int threads;
+  flv_pace pace; // see threads_now() in trainer.c
 
   flv_policy policy;
   flv_batch batch;

@@ -1,0 +1,27 @@
+// Pace: which of a few ways of doing the same work is fastest at present.
+//
+// More threads are faster on an idle machine and several times slower on a busy one, where every
+// barrier waits for a thread that the system has put aside. Since results do not depend on the
+// number of threads, it may be chosen by the clock: each way is tried briefly, the fastest one is
+// used for a while, then all are tried again.
+#ifndef FLUVIAL_BASE_PACE_H
+#define FLUVIAL_BASE_PACE_H
+
+#include <stdint.h>
+
+enum { FLV_PACE_WAYS = 3 };
+
+typedef struct flv_pace {
+  int ways;                   // at most FLV_PACE_WAYS
+  int64_t steps;              // so far
+  double cost[FLV_PACE_WAYS]; // seconds per unit of work, the best of the latest trial
+  int way;                    // in use
+  int slow;                   // steps in a row that were slower than in the trial
+  double begun;
+} flv_pace;
+
+// Begins a step and returns the way to take; end tells how much work it was.
+int flv_pace_begin(flv_pace *pace);
+void flv_pace_end(flv_pace *pace, double work);
+
+#endif

@@ -6,7 +6,7 @@
 
 #include "fluvial/status.h"
 
-// Whether the run's marginals can be drawn: its objects are points of a grid that can be enumerated.
+// Whether the marginals can be drawn: the objects are points of a grid that can be enumerated.
 // False with err set if the run cannot be read.
 bool cli_run_has_marginals(const char *dir, int threads, flv_error *err);
 

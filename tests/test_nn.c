@@ -17,6 +17,7 @@
 #include "base/parallel.h"
 #include "base/rng.h"
 #include "nn/blas.h"
+#include "nn/few_rows.h"
 #include "nn/net.h"
 #include "nn/ops.h"
 
@@ -520,6 +521,32 @@ static void out_of_memory(void **state) {
   flv_net_free(net);
 }
 
+// Every number of rows, against a naive product in double; columns outside the cut stay untouched.
+static void few_rows_are_right(void **state) {
+  (void)state;
+  enum { IN = 37, N = 48, CUT = 32 };
+  static float x[(FLV_FEW_ROWS + 1) * IN], w[IN * N], y[(FLV_FEW_ROWS + 1) * N];
+  for (int i = 0; i < (FLV_FEW_ROWS + 1) * IN; i++) x[i] = (float)(i * 7 % 23) / 11.0f - 1.0f;
+  for (int i = 0; i < IN * N; i++) w[i] = (float)(i * 5 % 29) / 13.0f - 1.0f;
+  if (!flv_few_rows(1, IN, CUT, N, x, w, y)) {
+    print_message("skipped: no kernel for this machine\n");
+    skip();
+  }
+  for (int rows = 1; rows <= FLV_FEW_ROWS; rows++) {
+    for (int i = 0; i < (FLV_FEW_ROWS + 1) * N; i++) y[i] = 99.0f;
+    assert_true(flv_few_rows(rows, IN, CUT, N, x, w, y));
+    for (int r = 0; r <= FLV_FEW_ROWS; r++)
+      for (int j = 0; j < N; j++) {
+        double sum = 0.0;
+        for (int k = 0; k < IN; k++) sum += (double)x[r * IN + k] * (double)w[k * N + j];
+        const double want = r < rows && j < CUT ? sum : 99.0;
+        assert_true(fabs((double)y[r * N + j] - want) < 1e-4);
+      }
+  }
+  assert_false(flv_few_rows(FLV_FEW_ROWS + 1, IN, CUT, N, x, w, y));
+  assert_false(flv_few_rows(4, IN, 20, N, x, w, y));
+}
+
 static void blas_is_right(void **state) {
   (void)state;
   flv_error err = {0};
@@ -541,6 +568,7 @@ int main(void) {
       cmocka_unit_test(initial_weights),
       cmocka_unit_test(limits_are_noticed),
       cmocka_unit_test(out_of_memory),
+      cmocka_unit_test(few_rows_are_right),
       cmocka_unit_test(blas_is_right),
   };
 #undef OP_ENTRY

@@ -5,13 +5,15 @@
 #include "base/simd.h"
 #include "nn/activation.h"
 #include "nn/blas.h"
+#include "nn/few_rows.h"
 #include "nn/ops.h"
 
 void flv_linear_forward(const flv_call *c) {
   const int n = c->col1 - c->col0;
   float *y = c->y + c->col0;
-  cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, c->rows, n, c->in, 1.0f, c->x, c->in,
-              c->w + c->col0, c->n, 0.0f, y, c->n);
+  if (!flv_few_rows(c->rows, c->in, n, c->n, c->x, c->w + c->col0, y))
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, c->rows, n, c->in, 1.0f, c->x, c->in,
+                c->w + c->col0, c->n, 0.0f, y, c->n);
   flv_act_forward(c->act, c->rows, n, (size_t)c->n, c->b + c->col0, y);
 }
 

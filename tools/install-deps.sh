@@ -55,7 +55,6 @@ if [ $ci = 1 ]; then
   want COMPILER-RT clang_links -fsanitize=fuzzer-no-link,address
   want libomp-dev clang_links -fopenmp
   want 'python3 python3-venv' python_there ensurepip
-  want python3-numpy python_there numpy
 fi
 
 [ ${#packages[@]} = 0 ] && exit 0

@@ -19,6 +19,7 @@
 #include "base/parallel.h"
 #include "fluvial/fluvial.h"
 #include "learn/trainer_impl.h"
+#include "nn/blas.h"
 
 static double now(void) {
   struct timespec t;
@@ -186,6 +187,7 @@ static void full_run(int iterations) {
 }
 
 int main(int argc, char **argv) {
+  flv_blas_single(); // before anything is measured
   if (argc > 1 && strcmp(argv[1], "intern") == 0)
     interning();
   else if (argc > 1 && strcmp(argv[1], "full") == 0)

@@ -124,7 +124,8 @@ static void a_second_writer_is_refused(void **state) {
   assert_holds(target, "first");
 }
 
-// The descriptor of the temporary becomes a full device: the text fits the buffer, so only the flush fails.
+// The descriptor of the temporary becomes a full device: the text fits the buffer, so only the
+// flush fails.
 static void a_full_disk_at_the_flush(void **state) {
   (void)state;
   flv_error err = {0};

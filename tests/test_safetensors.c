@@ -117,7 +117,8 @@ static void there_and_back(void **state) {
   assert_non_null(strstr(err.text, ": no metadata 'absent'"));
 }
 
-// What the format asks: length, JSON padded to a multiple of 8, elements at multiples of their width.
+// What the format asks: length, JSON padded to a multiple of 8, elements at multiples of their
+// width.
 static void the_layout(void **state) {
   (void)state;
   uint64_t length;
@@ -213,7 +214,8 @@ static void other_files_are_refused(void **state) {
   assert_string_equal(err.text, "/nonexistent: cannot read: No such file or directory");
 }
 
-// A file with a right checksum around any header: the digits are those of the file with zeros in their place.
+// A file with a right checksum around any header: the digits are those of the file with zeros in
+// their place.
 static size_t seal(char *file, const char *tensors, size_t n_data) {
   static const char zeros[] = "0000000000000000";
   char digits[17];

@@ -97,6 +97,22 @@ static void replay_learns_off_policy(void **unused) {
   flv_trainer_free(t);
 }
 
+static void plateau_watches_any_metric(void **unused) {
+  (void)unused;
+  flv_stats stats;
+  flv_trainer *t = make(1, SETTINGS({"env.side", "4"}, {"schedule", "plateau"},
+                                    {"schedule.metric", "loss"}, {"schedule.patience", "3"},
+                                    {"optimiser.lr", "0"}, {"optimiser.lr_log_z", "0"}));
+  for (int i = 0; i < 60; i++) step(t, &stats);
+  assert_true(stats.lr_factor < 1.0); // nothing learns, so the loss is flat
+  flv_trainer_free(t);
+  flv_error err = {0};
+  flv_config *cfg = configure(SETTINGS({"schedule", "plateau"}, {"schedule.metric", "jds"}));
+  assert_null(flv_trainer_new(cfg, NULL, NULL, 1, &err));
+  assert_non_null(strstr(err.text, "jsd"));
+  flv_config_free(cfg);
+}
+
 // Large enough that every parallel path (column tiles, row chunks, shards) is taken.
 static void threads_do_not_change_bits(void **unused) {
   (void)unused;
@@ -274,6 +290,7 @@ int main(void) {
       cmocka_unit_test(replay_learns_off_policy),
       cmocka_unit_test(every_default_is_valid),
       cmocka_unit_test(modes_are_counted),
+      cmocka_unit_test(plateau_watches_any_metric),
       cmocka_unit_test(threads_do_not_change_bits),
       cmocka_unit_test(seeds_differ),
       cmocka_unit_test(a_loss_that_is_not_a_number_stops),

@@ -2,16 +2,17 @@
 //
 // A component (an environment, a reward, an objective ...) lists its parameters once:
 //
-//   #define CORNERS_KEYS(X) 
-//     X(REAL, r0, "1e-3", 0, 1e6, "", "reward floor everywhere") 
+//   #define CORNERS_KEYS(X)
+//     X(REAL, r0, "1e-3", 0, 1e6, "", "reward floor everywhere")
 //     X(INT,  k,  "3",    1, 9,   "", "number of things")
 //   typedef struct corners_cfg { CORNERS_KEYS(FLV_FIELD) } corners_cfg;
 //   #define FLV_STRUCT corners_cfg
 //   static const flv_param corners_params[] = { CORNERS_KEYS(FLV_PARAM) };
 //   #undef FLV_STRUCT
 //
-// and the struct, the YAML keys, `--set key=value`, `fluvial list`, the bounds checks, the error messages
-// and the saved copy all come from that list. Defaults are written as the user would write them.
+// and the struct, the YAML keys, `--set key=value`, `fluvial list`, the bounds checks, the error
+// messages and the saved copy all come from that list. Defaults are written as the user would write
+// them.
 #ifndef FLUVIAL_CONFIG_H
 #define FLUVIAL_CONFIG_H
 
@@ -38,7 +39,16 @@ typedef struct flv_reals { // [0.5, 0.75]
   double v[FLV_LIST_MAX];
 } flv_reals;
 
-typedef enum flv_kind { FLV_INT, FLV_LONG, FLV_REAL, FLV_BOOL, FLV_TEXT, FLV_CHOICE, FLV_INTS, FLV_REALS } flv_kind;
+typedef enum flv_kind {
+  FLV_INT,
+  FLV_LONG,
+  FLV_REAL,
+  FLV_BOOL,
+  FLV_TEXT,
+  FLV_CHOICE,
+  FLV_INTS,
+  FLV_REALS
+} flv_kind;
 
 // C type of each kind. A CHOICE is stored as the index of the word in its "a|b|c".
 #define FLV_C_INT int
@@ -73,11 +83,12 @@ typedef struct flv_component {
   const void *impl; // what the section's room makes of it
 } flv_component;
 
-// A section is one YAML key with a choice of components. The section "" holds the top-level keys, of its one
-// component. No parameter may be called "name".
+// A section is one YAML key with a choice of components. The section "" holds the top-level keys,
+// of its one component. No parameter may be called "name".
 typedef struct flv_section {
   const char *name;
-  const char *help; // begins with what it is, for messages: "environment: what is built, step by step"
+  const char
+      *help; // begins with what it is, for messages: "environment: what is built, step by step"
   const flv_component *const *list; // NULL-terminated; list[0] is the default
 } flv_section;
 
@@ -88,23 +99,25 @@ flv_config *flv_config_new(flv_error *err);
 flv_config *flv_config_clone(const flv_config *cfg, flv_error *err);
 void flv_config_free(flv_config *cfg); // accepts NULL
 
-// Reads YAML over the present values. Errors name file, line, key, what was expected, the nearest name.
-// On failure cfg is as before. (Library fluvial_run.)
+// Reads YAML over the present values. Errors name file, line, key, what was expected, the nearest
+// name. On failure cfg is as before. (Library fluvial_run.)
 flv_status flv_config_load(flv_config *cfg, const char *path, flv_error *err);
 
-// Sets one value from text: key "env.side", "seed", "objective.name". Setting a section's name selects
-// that component with its defaults (unless it is selected already). "objective" alone is its name.
+// Sets one value from text: key "env.side", "seed", "objective.name". Setting a section's name
+// selects that component with its defaults (unless it is selected already). "objective" alone is
+// its name.
 flv_status flv_config_set(flv_config *cfg, const char *key, const char *value, flv_error *err);
 
 // Writes every value as YAML; flv_config_load reads it back to the same values, bit for bit.
 flv_status flv_config_write(const flv_config *cfg, FILE *out, flv_error *err);
 
-// One value as text, as flv_config_write would write it ("64", "[8, 8]", "local"), but texts as they are,
-// without quotes. 512 bytes are always enough.
-flv_status flv_config_get(const flv_config *cfg, const char *key, char *text, size_t size, flv_error *err);
+// One value as text, as flv_config_write would write it ("64", "[8, 8]", "local"), but texts as
+// they are, without quotes. 512 bytes are always enough.
+flv_status flv_config_get(const flv_config *cfg, const char *key, char *text, size_t size,
+                          flv_error *err);
 
-// The selected component of a section and its values (a pointer to its struct, valid until the configuration
-// is loaded into, or another component selected). NULL if no such section.
+// The selected component of a section and its values (a pointer to its struct, valid until the
+// configuration is loaded into, or another component selected). NULL if no such section.
 const flv_component *flv_config_component(const flv_config *cfg, const char *section);
 const void *flv_config_values(const flv_config *cfg, const char *section);
 

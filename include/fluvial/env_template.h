@@ -172,14 +172,15 @@ static void env_batch_observe(const flv_env *env, int n, const void *states, int
                               float *x) {
   const ENV *e = env->self;
   const size_t n_hot = (size_t)env->n_hot, n_features = (size_t)env->n_features;
+  // The one not in use is NULL, which the compiler need not know: it would warn about code it cannot reach.
   if (n_hot > 0) {
     for (int i = 0; i < n; i++)
-      env_observe(e, ENV_CONST_RECORD(states, i), hot + (size_t)i * n_hot, NULL);
+      env_observe(e, ENV_CONST_RECORD(states, i), hot + (size_t)i * n_hot, x);
     return;
   }
   for (size_t k = 0; k < (size_t)n * n_features; k++) x[k] = 0.0f;
   for (int i = 0; i < n; i++)
-    env_observe(e, ENV_CONST_RECORD(states, i), NULL, x + (size_t)i * n_features);
+    env_observe(e, ENV_CONST_RECORD(states, i), hot, x + (size_t)i * n_features);
 }
 
 static void env_batch_terminal(const flv_env *env, int n, const void *states, uint8_t *terminal) {

@@ -11,5 +11,6 @@
 #include "fluvial/table.h"
 #include "fluvial/tensor.h"
 #include "fluvial/trainer.h"
+#include "fluvial/version.h"
 
 #endif

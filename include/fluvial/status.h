@@ -1,7 +1,8 @@
 // Status codes and error messages.
 //
-// Every fallible call returns a flv_status (or NULL) and writes one line of text for people into the
-// flv_error it was given. The library never prints and never exits; a failed call changes nothing.
+// Every fallible call returns a flv_status (or NULL) and writes one line of text for people into
+// the flv_error it was given. The library never prints and never exits; a failed call changes
+// nothing.
 #ifndef FLUVIAL_STATUS_H
 #define FLUVIAL_STATUS_H
 
@@ -30,8 +31,8 @@ typedef struct flv_error {
 // Text of a status code, never NULL.
 const char *flv_status_text(flv_status status);
 
-// Records a failure and returns `status`, so a caller writes `return flv_fail(err, FLV_EINVAL, ...)`.
-// err may be NULL.
+// Records a failure and returns `status`, so a caller writes `return flv_fail(err, FLV_EINVAL,
+// ...)`. err may be NULL.
 flv_status flv_fail(flv_error *err, flv_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -33,6 +33,7 @@ static flv_status make_learner(flv_trainer *t, flv_error *err) {
                          flv_config_values(cfg, "optimiser"), t->policy.net, err));
   flv_schedule_init(&t->schedule, flv_config_component(cfg, "schedule"),
                     flv_config_values(cfg, "schedule"));
+  FLV_TRY(flv_trainer_check_metric(t, err));
   t->grad = flv_alloc(t->policy.n_params * sizeof *t->grad);
   return t->grad ? FLV_OK : flv_fail(err, FLV_ENOMEM, "out of memory for the gradient");
 }
@@ -148,6 +149,7 @@ flv_status flv_trainer_step(flv_trainer *trainer, flv_stats *stats, flv_error *e
                       (long long)t->iteration + 1, finite[i].name, finite[i].value);
   t->optim.lr_factor = flv_schedule_at(&t->schedule, t->iteration, t->train->iterations);
   flv_optim_step(&t->optim, t->policy.params, t->grad, norm, threads.rest);
+  flv_trainer_report_step(t, loss, norm);
   flv_pace_end(&t->pace, t->batch.rows.n);
   t->iteration++;
   if (stats) fill_stats(t, stats, loss, norm);

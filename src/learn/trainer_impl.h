@@ -41,4 +41,9 @@ struct flv_trainer {
   void (*free_evaluator)(struct flv_evaluator *evaluator);
 };
 
+// The metric that a plateau schedule watches: is there one of that name; and the values of one
+// update.
+flv_status flv_trainer_check_metric(const flv_trainer *trainer, flv_error *err);
+void flv_trainer_report_step(flv_trainer *trainer, double loss, double grad_norm);
+
 #endif

@@ -1,4 +1,6 @@
 // What a checkpoint holds, and drawing objects from a trained policy.
+#include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -49,17 +51,67 @@ int flv_trainer_tensors(flv_trainer *trainer, flv_tensor *tensors, int max) {
   return l.n;
 }
 
+// What a plateau schedule can watch: columns of metrics.csv, smaller is better.
+typedef struct metrics {
+  double jsd, tv, kl_pq, kl_qp, l1, log_z_error, loss, grad_norm;
+} metrics;
+
+static const struct {
+  const char *name;
+  size_t offset;
+} metric_table[] = {
+#define METRIC(name)                                                                               \
+  { #name, offsetof(metrics, name) }
+    METRIC(jsd), METRIC(tv),          METRIC(kl_pq), METRIC(kl_qp),
+    METRIC(l1),  METRIC(log_z_error), METRIC(loss),  METRIC(grad_norm),
+#undef METRIC
+};
+enum {
+  METRICS = sizeof metric_table / sizeof *metric_table,
+  PER_STEP = 6
+}; // from loss on: every step
+
+static int metric_of(const flv_trainer *t) {
+  const char *name = flv_schedule_metric(&t->schedule);
+  for (int i = 0; name && i < METRICS; i++)
+    if (strcmp(name, metric_table[i].name) == 0) return i;
+  return name ? METRICS : -1;
+}
+
+flv_status flv_trainer_check_metric(const flv_trainer *t, flv_error *err) {
+  if (metric_of(t) < METRICS) return FLV_OK;
+  char names[200] = "";
+  for (int i = 0; i < METRICS; i++) {
+    const size_t used = strlen(names);
+    snprintf(names + used, sizeof names - used, "%s%s", i ? ", " : "", metric_table[i].name);
+  }
+  return flv_fail(err, FLV_EINVAL, "schedule.metric: there is no metric '%s' (one of: %s)",
+                  flv_schedule_metric(&t->schedule), names);
+}
+
+static void report(flv_trainer *t, int metric, const metrics *m) {
+  flv_schedule_report(&t->schedule,
+                      *(const double *)((const char *)m + metric_table[metric].offset));
+}
+
 void flv_trainer_report(flv_trainer *trainer, const flv_evaluation *evaluation) {
-  const char *name = flv_schedule_metric(&trainer->schedule);
-  if (!name) return;
   const flv_evaluation *e = evaluation;
-  const struct {
-    const char *name;
-    double value;
-  } metric[] = {
-      {"jsd", e->jsd}, {"tv", e->tv}, {"kl_pq", e->kl_pq}, {"kl_qp", e->kl_qp}, {"l1", e->l1}};
-  for (size_t i = 0; i < sizeof metric / sizeof *metric; i++)
-    if (strcmp(name, metric[i].name) == 0) flv_schedule_report(&trainer->schedule, metric[i].value);
+  const int metric = metric_of(trainer);
+  if (metric < 0 || metric >= PER_STEP) return;
+  const metrics m = {.jsd = e->jsd,
+                     .tv = e->tv,
+                     .kl_pq = e->kl_pq,
+                     .kl_qp = e->kl_qp,
+                     .l1 = e->l1,
+                     .log_z_error = fabs(e->log_z - e->log_z_true)};
+  report(trainer, metric, &m);
+}
+
+void flv_trainer_report_step(flv_trainer *trainer, double loss, double grad_norm) {
+  const int metric = metric_of(trainer);
+  if (metric < PER_STEP) return;
+  const metrics m = {.loss = loss, .grad_norm = grad_norm};
+  report(trainer, metric, &m);
 }
 
 flv_status flv_trainer_sample(flv_trainer *trainer, uint64_t stream, int n, void *states,

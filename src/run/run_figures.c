@@ -65,6 +65,20 @@ static flv_status read_curve(const char *dir, const char *metric, flv_curve *cur
   return FLV_OK;
 }
 
+static const char *title_of(const char *metric) {
+  static const char *const titles[][2] = {
+      {"jsd", "Jensen-Shannon divergence to the target (nats)"},
+      {"tv", "total variation"},
+      {"kl_pq", "KL(target || sampler) (nats)"},
+      {"kl_qp", "KL(sampler || target) (nats)"},
+      {"modes_found", "modes found"},
+      {"log_z", "log Z"},
+  };
+  for (size_t i = 0; i < sizeof titles / sizeof *titles; i++)
+    if (strcmp(metric, titles[i][0]) == 0) return titles[i][1];
+  return metric;
+}
+
 flv_status flv_run_plot_curves(int n, const char *const *dirs, const char *metric, const char *png,
                                flv_error *err) {
   if (!metric) metric = "jsd";
@@ -80,7 +94,7 @@ flv_status flv_run_plot_curves(int n, const char *const *dirs, const char *metri
   const bool log_y = strcmp(metric, "jsd") == 0 || strcmp(metric, "tv") == 0 ||
                      strncmp(metric, "kl_", 3) == 0 || strcmp(metric, "l1") == 0;
   if (status == FLV_OK)
-    status = flv_plot_curves(png, metric, "trajectories", metric, log_y, n, curves, err);
+    status = flv_plot_curves(png, "", "trajectories", title_of(metric), log_y, n, curves, err);
   for (int i = 0; xy && i < n; i++) free(xy[i]);
   free(xy);
   free(curves);
@@ -121,7 +135,10 @@ static flv_status draw_heat(flv_trainer *trainer, const char *png, flv_error *er
   const flv_env *env = flv_trainer_env(trainer);
   if (env->shape.n == 0)
     return flv_fail(err, FLV_EINVAL, "a heat map needs a grid, and '%s' is none", env->name);
-  const size_t n = env->n_states > 0 ? (size_t)env->n_states : 0;
+  flv_error too_many = {0}; // asked before memory for all states is
+  if (flv_trainer_distribution(trainer, NULL, NULL, &too_many) != FLV_OK)
+    return flv_fail(err, too_many.status, "a heat map is drawn exactly: %s", too_many.text);
+  const size_t n = (size_t)env->n_states;
   const size_t cells =
       (size_t)env->shape.side[0] * (env->shape.n > 1 ? (size_t)env->shape.side[1] : 1);
   double *p, *q, *target, *learned;

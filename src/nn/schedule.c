@@ -29,7 +29,8 @@ static const flv_param multistep_params[] = {MULTISTEP_KEYS(FLV_PARAM)};
 #undef FLV_STRUCT
 
 #define PLATEAU_KEYS(X)                                                                            \
-  X(TEXT, metric, "jsd", 0, 0, "", "column of metrics.csv to watch; smaller is better")            \
+  X(TEXT, metric, "jsd", 0, 0, "",                                                                 \
+    "jsd, tv, kl_pq, kl_qp, l1, log_z_error, loss or grad_norm; smaller is better")                \
   X(REAL, factor, "0.9", 0, 1, "", "by which the factor falls each time")                          \
   X(LONG, patience, "500", 1, 1e15, "", "iterations without an improvement before it falls")       \
   X(REAL, threshold, "1e-3", 0, 1, "", "smallest improvement that counts, as a share of the best") \

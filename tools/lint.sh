@@ -43,15 +43,13 @@ check_tidy() {
     { grep -v 'warnings\? generated\|warnings\? treated' build-clang/tidy.err; return 1; }
 }
 # Suppressed: log(0) = -infinity is an ordinary value here; texts end with a zero, so one may be read before
-# its limit is checked; an aligned block keeps a pointer in front of it; env_template.h passes NULL for the
-# kind of observation that an environment has not.
+# its limit is checked; an aligned block keeps a pointer in front of it.
 check_cppcheck() {
   cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr -j "$(nproc)" \
     --enable=warning,performance,portability \
     --suppress=missingIncludeSystem --suppress=unmatchedSuppression \
     --suppress=invalidFunctionArg --suppress=arrayIndexThenCheck \
     --suppress=pointerSize:src/base/memory.c \
-    "--suppress=nullPointer:src/env/*" "--suppress=nullPointer:examples/*" \
     -D_DEFAULT_SOURCE -Iinclude -Isrc src cli examples bench
 }
 check_scripts() {

@@ -83,7 +83,7 @@ typedef struct crew {
 
 static crew threads_now(flv_trainer *t) {
   const int n = t->threads;
-  const crew ways[FLV_PACE_WAYS] = {{n, n}, {1, n}, {1, 1}};
+  const crew ways[FLV_PACE_WAYS] = {{1, 1}, {1, n}, {n, n}};
   t->pace.ways = n > 1 ? FLV_PACE_WAYS : 1;
   return ways[flv_pace_begin(&t->pace)];
 }

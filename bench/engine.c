@@ -1,7 +1,8 @@
 // Milliseconds per training iteration, and how close that comes to the floor of its matrix
 // products.
 //
-//   engine            8x8, 16^4, 32^4 at batch 32, 128, 512; TB, P_B tied, 2 x 256; 1 and 2 threads
+//   engine            8x8, 16^4, 32^4 at batch 32, 128, 512; TB, P_B tied, 2 x 256; 1 and 2 threads;
+//                     and the next
 //   engine intern     interned against one row per visited state, 8x8, batch 32
 //   engine full       a whole run: 128x128 off-policy TB, untied networks, 10^6 trajectories
 //
@@ -76,25 +77,27 @@ static flv_trainer *make(int n, const char *const settings[][2], int threads) {
 }
 
 typedef struct timing {
+  int n; // iterations measured
   double ms, states, distinct, weights;
 } timing;
 
-static timing measure(flv_trainer *t, int warm_up, double seconds) {
+// n iterations after the warm-up, or, with n = 0, as many as take `seconds`. The same n on any
+// number of threads is the same work, to the last bit.
+static timing measure(flv_trainer *t, int warm_up, int n, double seconds) {
   flv_error err = {0};
   flv_stats stats;
   timing m = {.weights = (double)flv_net_dense_weights(t->policy.net)};
   for (int i = 0; i < warm_up; i++)
     if (flv_trainer_step(t, &stats, &err) != FLV_OK) die(&err);
   const double begin = now();
-  int n = 0;
-  for (; now() - begin < seconds || n < 10; n++) {
+  for (; n > 0 ? m.n < n : now() - begin < seconds || m.n < 10; m.n++) {
     if (flv_trainer_step(t, &stats, &err) != FLV_OK) die(&err);
     m.states += stats.states;
     m.distinct += stats.distinct;
   }
-  m.ms = (now() - begin) * 1e3 / n;
-  m.states /= n;
-  m.distinct /= n;
+  m.ms = (now() - begin) * 1e3 / m.n;
+  m.states /= m.n;
+  m.distinct /= m.n;
   return m;
 }
 
@@ -114,17 +117,17 @@ static void scenarios(void) {
       "grid,batch,threads,ms_per_iteration,states,distinct,floor_ms,fraction_of_floor,speed_up\n");
   for (int g = 0; g < 3; g++)
     for (int b = 0; b < 3; b++) {
-      double one = 0.0;
+      timing one = {0};
       for (int threads = 1; threads <= cores; threads++) {
         const char *const settings[][2] = {{"env.dim", grid[g][1]}, {"env.side", grid[g][2]},
                                            {"reward.r0", "0.1"},    {"batch", batches[b]},
                                            {"policy.p_b", "tied"},  {"iterations", "1000000"}};
         flv_trainer *t = make(6, settings, threads);
-        const timing m = measure(t, 50, 3.0);
-        if (threads == 1) one = m.ms;
+        const timing m = measure(t, 50, one.n, 3.0);
+        if (threads == 1) one = m;
         const double f = floor_ms(&m, rate[threads - 1], threads);
         printf("%s,%s,%d,%.3f,%.0f,%.0f,%.3f,%.2f,%.2f\n", grid[g][0], batches[b], threads, m.ms,
-               m.states, m.distinct, f, f / m.ms, one / m.ms);
+               m.states, m.distinct, f, f / m.ms, one.ms / m.ms);
         fflush(stdout);
         flv_trainer_free(t);
       }
@@ -142,7 +145,7 @@ static void interning(void) {
                                          {"policy.p_b", "tied"},
                                          {"intern", k ? "true" : "false"}};
       flv_trainer *t = make(5, settings, 1);
-      const timing one = measure(t, 50, 1.0);
+      const timing one = measure(t, 50, 0, 1.0);
       if (round == 0 || one.ms < m[k].ms) m[k] = one;
       flv_trainer_free(t);
     }

@@ -1,8 +1,8 @@
 // Milliseconds per training iteration, and how close that comes to the floor of its matrix
 // products.
 //
-//   engine            8x8, 16^4, 32^4 at batch 32, 128, 512; TB, P_B tied, 2 x 256; 1 and 2 threads;
-//                     and the next
+//   engine            the next, then 8x8, 16^4, 32^4 at batch 32, 128, 512 on 1 and 2 threads: TB,
+//                     P_B tied, 2 x 256
 //   engine intern     interned against one row per visited state, 8x8, batch 32
 //   engine full       a whole run: 128x128 off-policy TB, untied networks, 10^6 trajectories
 //

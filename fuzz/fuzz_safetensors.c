@@ -1,8 +1,10 @@
-// libFuzzer target: any bytes as a checkpoint, first as they are, then with a right checksum put in, so that
-// what lies behind it is reached too. A refused file must leave the tensors as they were.
+// libFuzzer target: any bytes as a checkpoint, first as they are, then with a right checksum put
+// in, so that what lies behind it is reached too. A refused file must leave the tensors as they
+// were.
 //
 //   clang -std=c17 -D_DEFAULT_SOURCE -g -O1 -fsanitize=fuzzer,address,undefined -Iinclude -Isrc \
-//     fuzz/fuzz_safetensors.c src/io/safetensors.c src/io/file.c src/base/status.c -lcjson -lxxhash \
+//     fuzz/fuzz_safetensors.c src/io/safetensors.c src/io/file.c src/base/status.c \
+//     -lcjson -lxxhash \
 //     -o fuzz_safetensors && ./fuzz_safetensors -max_len=1024
 
 #include <stdint.h>
@@ -38,7 +40,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   enum { AT = 8 + (int)sizeof opening - 1, HEADER = AT + 16 };
   read_it((const char *)data, size);
 
-  // The fuzzer's bytes continue a header of ours; its last bytes are data, as many as its first byte says.
+  // The fuzzer's bytes continue a header of ours; its last bytes are data, as many as its first
+  // byte says.
   if (size < 1) return 0;
   const size_t n_data = data[0] < size - 1 ? data[0] : size - 1, total = HEADER + size - 1;
   const uint64_t length = total - 8 - n_data;

@@ -1,5 +1,6 @@
-// libFuzzer target: any bytes as a configuration. What is accepted must be written and read back to the same
-// values; what is refused must leave the configuration as it was, with one line of message.
+// libFuzzer target: any bytes as a configuration. What is accepted must be written and read back to
+// the same values; what is refused must leave the configuration as it was, with one line of
+// message.
 //
 //   clang -std=c17 -D_DEFAULT_SOURCE -g -O1 -fsanitize=fuzzer,address,undefined -Iinclude -Isrc \
 //     fuzz/fuzz_yaml.c src/base/config.c src/base/config_values.c src/base/status.c src/io/yaml.c \

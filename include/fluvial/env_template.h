@@ -1,43 +1,45 @@
-// Environment template: write functions of one state, include this file, and have the batched
-// table.
+// Environment template: functions of one state in, a table of batched functions out.
 //
 // Before including it, define
-//   ENV        the type of your parameters; flv_env.self points to one
-//   STATE      what a state begins with: a struct that fills the record, or, where records hold a
-//   variable
-//              number of things, the type of one thing (the hypergrid: uint16_t, one per dimension)
-//   ENV_OPS    name of the table to make: static const flv_env_ops ENV_OPS
+//   ENV       the type of your parameters; flv_env.self points to one
+//   STATE     what a state begins with: a struct that fills the record, or, where records hold a
+//             variable number of things, the type of one (the hypergrid: uint16_t, one a dimension)
+//   ENV_OPS   name of the table to make: static const flv_env_ops ENV_OPS
 // and, all static inline, with e your parameters and s the state's record:
-//   void env_reset(const ENV *e, STATE *s)                  s becomes s0; s is all zero on entry
-//   void env_step(const ENV *e, STATE *s, int action)       takes a legal forward action, never the
-//   exit void env_unstep(const ENV *e, STATE *s, int back)       takes a legal backward action void
-//   env_mask(const ENV *e, const STATE *s, uint8_t *mask)       mask[a] = 1 for legal a, exit
-//   included void env_mask_back(const ENV *e, const STATE *s, uint8_t *mask)  mask[b] = 1 for legal
-//   b; none at s0 int env_back_of(const ENV *e, const STATE *parent, int action)   backward action
-//   that undoes it int env_action_of(const ENV *e, const STATE *child, int back)    forward action
-//   that it undoes void env_observe(const ENV *e, const STATE *s, int32_t *hot, float *x)
+//   void env_reset(const ENV *e, STATE *s)
+//       s becomes s0; it is all zero on entry
+//   void env_step(const ENV *e, STATE *s, int action)
+//       takes a legal forward action, never the exit
+//   void env_unstep(const ENV *e, STATE *s, int back)
+//       takes a legal backward action
+//   void env_mask(const ENV *e, const STATE *s, uint8_t *mask)
+//       mask[a] = 1 for legal a, exit included
+//   void env_mask_back(const ENV *e, const STATE *s, uint8_t *mask)
+//       mask[b] = 1 for legal b; none at s0
+//   int env_back_of(const ENV *e, const STATE *parent, int action)
+//       backward action that undoes it
+//   int env_action_of(const ENV *e, const STATE *child, int back)
+//       forward action that it undoes
+//   void env_observe(const ENV *e, const STATE *s, int32_t *hot, float *x)
 //       flv_env.n_hot > 0: write hot[0 .. n_hot-1], each in [0, n_features), and leave x alone;
-//       n_hot = 0: write x[0 .. n_features-1] and leave hot alone. Distinct states must look
-//       distinct.
+//       n_hot = 0: write x[0 .. n_features-1] and leave hot alone. Distinct states look distinct.
 // Optional, announced by a #define:
-//   ENV_TERMINAL      bool env_terminal(const ENV *e, const STATE *s)   s is a finished object. For
-//                     environments without exit action; without this #define no state is terminal.
-//   ENV_ENUMERABLE    int64_t env_index(const ENV *e, const STATE *s)   and
-//                     void env_at(const ENV *e, int64_t index, STATE *s), s all zero on entry: a
-//                     bijection with [0, flv_env.n_states) in which s0 is 0 and every step leads to
-//                     a larger index.
+//   ENV_TERMINAL     bool env_terminal(const ENV *e, const STATE *s)
+//       s is a finished object. For environments without exit action; without this #define no state
+//       is terminal.
+//   ENV_ENUMERABLE   int64_t env_index(const ENV *e, const STATE *s)
+//                    void env_at(const ENV *e, int64_t index, STATE *s), s all zero on entry
+//       A bijection with [0, flv_env.n_states); s0 is 0, every step leads to a larger index.
 // All masks and x are zero on entry. One environment per .c file; the macros are undefined again at
 // the end.
 //
 // The contract (tests/test_env.c walks every registered environment and checks it):
 //   - The record has flv_env.state_size bytes, a multiple of 8, aligned to 8; sizeof(STATE) may be
-//   smaller.
-//     Two states are the same object exactly when all state_size bytes are equal, so bytes that
-//     mean nothing must stay zero, padding inside a struct included (order fields from large to
-//     small and fill the rest).
+//     smaller. Two states are the same object exactly when all state_size bytes are equal, so bytes
+//     that mean nothing must stay zero, padding inside a struct included (order fields from large
+//     to small and fill the rest).
 //   - A step followed by env_unstep(env_back_of(..)) restores every byte. Several parents may lead
-//   to a
-//     state; from one parent one action at most does.
+//     to a state; from one parent one action at most does.
 //   - Every state that is not terminal has a legal action; terminal states have none.
 //   - Functions are pure: no globals, no clock, no random numbers. Threads run them on the same e.
 //
@@ -172,7 +174,8 @@ static void env_batch_observe(const flv_env *env, int n, const void *states, int
                               float *x) {
   const ENV *e = env->self;
   const size_t n_hot = (size_t)env->n_hot, n_features = (size_t)env->n_features;
-  // The one not in use is NULL, which the compiler need not know: it would warn about code it cannot reach.
+  // The one not in use is NULL, which the compiler need not know: it would warn about code it
+  // cannot reach.
   if (n_hot > 0) {
     for (int i = 0; i < n; i++)
       env_observe(e, ENV_CONST_RECORD(states, i), hot + (size_t)i * n_hot, x);

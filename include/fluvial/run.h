@@ -2,7 +2,7 @@
 //
 //   DIR/config.yaml              every value, fully resolved
 //   DIR/metrics.csv              one row per evaluation; the same bits for any number of threads
-//   DIR/timing.csv               seconds and trajectories/s at the same iterations (not reproducible)
+//   DIR/timing.csv               seconds and trajectories/s at those iterations (not reproducible)
 //   DIR/checkpoint.safetensors   written to a temporary file, synced, renamed
 //   DIR/plots/*.png              with the data and the gnuplot script that drew them
 //

@@ -3,8 +3,8 @@
 // More threads are faster on an idle machine and several times slower on a busy one, where every
 // barrier waits for a thread that the system has put aside. Since results do not depend on the
 // number of threads, it may be chosen by the clock: each way is tried briefly, the fastest one is
-// used for a while, then all are tried again. A way that was far slower sits out some trials, longer
-// each time.
+// used for a while, then all are tried again. A way that was far slower sits out some trials,
+// longer each time.
 #ifndef FLUVIAL_BASE_PACE_H
 #define FLUVIAL_BASE_PACE_H
 

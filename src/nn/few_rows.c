@@ -1,5 +1,5 @@
-// One tile of rows x 16 columns in registers, compiled for AVX-512 and for AVX2 with FMA; the strip of w that it
-// reads stays in the first cache for the next rows.
+// One tile of rows x 16 columns in registers, compiled for AVX-512 and for AVX2 with FMA; the strip
+// of w that it reads stays in the first cache for the next rows.
 #include "nn/few_rows.h"
 
 #include <stddef.h>
@@ -8,7 +8,8 @@ enum { STRIP = 16, TILE = 6 };
 
 #if defined(__x86_64__) && defined(__GNUC__)
 
-// A kernel for vectors of BYTES bytes: FOR_ROWS rows at a time, the last ones with a tile of their own height.
+// A kernel for vectors of BYTES bytes: FOR_ROWS rows at a time, the last ones with a tile of their
+// own height.
 #define FEW_ROWS(NAME, TARGET, BYTES)                                                              \
   typedef float NAME##_vec __attribute__((vector_size(BYTES), aligned(4)));                        \
   __attribute__((target(TARGET), always_inline)) static inline void NAME##_tile(                   \

@@ -195,7 +195,9 @@ int main(int argc, char **argv) {
     interning();
   else if (argc > 1 && strcmp(argv[1], "full") == 0)
     full_run(argc > 2 ? atoi(argv[2]) : 15625);
-  else
+  else {
+    interning();
     scenarios();
+  }
   return 0;
 }

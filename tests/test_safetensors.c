@@ -46,8 +46,7 @@ static void describe(arrays *a, flv_tensor t[N]) {
   memcpy(t, list, sizeof list);
 }
 
-static const flv_meta meta[] = {{"format", "fluvial"},
-                                {"config", "env:\n  name: \"a\\b\"\n# é\n"}};
+static const flv_meta meta[] = {{"format", "fluvial"}, {"config", "env:\n  name: \"a\\b\"\n#é\n"}};
 
 static char path[] = "/tmp/flv_safetensors_XXXXXX";
 static char *bytes; // of a good file

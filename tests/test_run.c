@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "io/file.h"
+#include "alloc.h"
 #include "train_setup.h"
 
 static char folder[64]; // of this test program
@@ -30,6 +31,10 @@ static const char *in(const char *name) {
 
 static int make_folder(void **unused) {
   (void)unused;
+  // In memory where there is such a place: thousands of runs are made here, each synced several
+  // times.
+  snprintf(folder, sizeof folder, "/dev/shm/fluvial_test_run_XXXXXX");
+  if (mkdtemp(folder)) return 0;
   snprintf(folder, sizeof folder, "/tmp/fluvial_test_run_XXXXXX");
   return mkdtemp(folder) ? 0 : -1;
 }
@@ -98,7 +103,7 @@ static void stopped_and_resumed(void **unused) {
 static void killed_and_resumed(void **unused) {
   (void)unused;
   flv_error err = {0};
-  flv_config *cfg = tiny("4000");
+  flv_config *cfg = tiny("12000");
   assert_int_equal(train(cfg, in("calm"), NULL, NULL, &err), FLV_OK);
   int kills = 0;
   unsigned random = 12345;
@@ -115,7 +120,7 @@ static void killed_and_resumed(void **unused) {
     }
     random = random * 1664525u + 1013904223u;
     if (kills < 60) {
-      const struct timespec pause = {0, (long)(random >> 8) % 20000 * 1000}; // up to 20 ms
+      const struct timespec pause = {0, (long)(random >> 8) % 8000 * 1000}; // up to 8 ms
       nanosleep(&pause, NULL);
       kill(child, SIGKILL);
     }
@@ -218,6 +223,62 @@ static void full_disk(void **unused) {
   flv_config_free(cfg);
 }
 
+// A learning rate that sends the weights to infinity: the run stops, its latest checkpoint is
+// whole.
+static void a_loss_that_is_not_a_number_keeps_the_checkpoint(void **unused) {
+  (void)unused;
+  flv_error err = {0};
+  flv_config *cfg =
+      configure(SETTINGS({"env.side", "5"}, {"iterations", "2000"}, {"checkpoint_every", "1"},
+                         {"optimiser", "sgd"}, {"optimiser.lr_log_z", "100"}));
+  assert_int_equal(train(cfg, in("wild"), NULL, NULL, &err), FLV_ENAN);
+  assert_non_null(strstr(err.text, "not finite"));
+  assert_non_null(strstr(err.text, "is kept"));
+  flv_trainer *t = flv_run_open(in("wild"), 1, &err);
+  if (!t) fail_msg("%s", err.text);
+  assert_true(flv_trainer_iteration(t) >= 1);
+  flv_trainer_free(t);
+  flv_config_free(cfg);
+}
+
+// Fails the k-th allocation of writing, stopping, resuming and sampling a run, for every k: one
+// clear error, and the run on disk goes on from where it was.
+static void every_allocation_may_fail(void **unused) {
+  (void)unused;
+  if (!alloc_hooked) {
+    print_message("skipped: a sanitizer replaces malloc\n");
+    skip();
+  }
+  flv_error err = {0};
+  flv_config *cfg = tiny("3");
+  long failures = 0;
+  for (long k = 0;; k++) {
+    char name[32];
+    snprintf(name, sizeof name, "fail%ld", k);
+    err = (flv_error){0};
+    alloc_count = 0;
+    alloc_fail_at = k;
+    flv_status status = train(cfg, in(name), NULL, NULL, &err);
+    if (status == FLV_OK) status = train(NULL, NULL, in(name), NULL, &err);
+    if (status == FLV_OK) status = flv_run_sample(in(name), 1, 0, 10, in("some.csv"), &err);
+    const bool done = alloc_count <= k;
+    alloc_fail_at = -1;
+    if (status != FLV_OK) {
+      failures++;
+      if (err.text[0] == '\0') fail_msg("allocation %ld: no message for status %d", k, status);
+      const bool begun = access(in(name), F_OK) == 0;
+      err = (flv_error){0};
+      const flv_status again =
+          begun ? train(NULL, NULL, in(name), NULL, &err) : train(cfg, in(name), NULL, NULL, &err);
+      if (again != FLV_OK) fail_msg("allocation %ld: %s", k, err.text);
+    }
+    if (done) break;
+  }
+  print_message("%ld allocations failed in turn\n", failures);
+  assert_true(failures > 100);
+  flv_config_free(cfg);
+}
+
 static void threads_do_not_change_files(void **unused) {
   (void)unused;
   static const char *const names[] = {"one", "two", "three"};
@@ -268,9 +329,14 @@ static void samples_and_evaluations(void **unused) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(stopped_and_resumed),         cmocka_unit_test(killed_and_resumed),
-      cmocka_unit_test(directories_in_use),          cmocka_unit_test(broken_checkpoints),
-      cmocka_unit_test(samples_and_evaluations),     cmocka_unit_test(full_disk),
+      cmocka_unit_test(stopped_and_resumed),
+      cmocka_unit_test(killed_and_resumed),
+      cmocka_unit_test(directories_in_use),
+      cmocka_unit_test(broken_checkpoints),
+      cmocka_unit_test(samples_and_evaluations),
+      cmocka_unit_test(full_disk),
+      cmocka_unit_test(a_loss_that_is_not_a_number_keeps_the_checkpoint),
+      cmocka_unit_test(every_allocation_may_fail),
       cmocka_unit_test(threads_do_not_change_files), // last: forks before it must find one thread
   };
   return cmocka_run_group_tests(tests, make_folder, remove_folder);

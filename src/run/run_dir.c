@@ -37,9 +37,11 @@ static char *config_text(const flv_config *cfg, flv_error *err) {
     flv_fail(err, FLV_ENOMEM, "out of memory for the configuration's text");
     return NULL;
   }
-  const flv_status status = flv_config_write(cfg, f, err);
-  if (fclose(f) != 0 || status != FLV_OK) {
-    if (status == FLV_OK) flv_fail(err, FLV_ENOMEM, "out of memory for the configuration's text");
+  flv_status status = flv_config_write(cfg, f, err);
+  // glibc's fclose reports success and leaves no text when it cannot trim the buffer.
+  if ((fclose(f) != 0 || !text) && status == FLV_OK)
+    status = flv_fail(err, FLV_ENOMEM, "out of memory for the configuration's text");
+  if (status != FLV_OK) {
     free(text);
     return NULL;
   }

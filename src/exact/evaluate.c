@@ -108,7 +108,7 @@ static void sample_log_ratios(flv_trainer *t, int64_t n, double *c, uint8_t *mod
     flv_sampler_run(&t->sampler, b, &t->policy, &on_policy, rng, take, t->threads);
     flv_batch_evaluate_rest(b, &t->policy, t->threads);
     flv_score_rewards(&t->score, b, t->reward);
-    flv_score_gather(&t->score, b, &t->policy, take);
+    flv_score_gather(&t->score, b, &t->policy);
     for (int i = 0; i < take; i++) {
       double log_pb = 0.0;
       for (int p = b->offset[i]; p < b->offset[i + 1]; p++) log_pb += t->score.log_pb[p];

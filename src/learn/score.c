@@ -78,10 +78,10 @@ void flv_score_rewards(flv_score *score, flv_batch *batch, const flv_reward *rew
   for (int i = 0; i < batch->n; i++) batch->log_r[i] = s->log_r_row[flv_batch_last(batch, i)];
 }
 
-void flv_score_gather(flv_score *score, const flv_batch *batch, const flv_policy *policy, int n) {
+void flv_score_gather(flv_score *score, const flv_batch *batch, const flv_policy *policy) {
   flv_score *s = score;
   const flv_env *env = batch->env;
-  const int n_positions = batch->offset[n];
+  const int n = batch->n, n_positions = batch->offset[n];
   const size_t a = (size_t)env->n_actions, k = (size_t)env->n_back;
   const float *log_f = policy->log_f >= 0 ? batch->acts.value[policy->log_f] : NULL;
   for (int p = 0; p < n_positions; p++) {

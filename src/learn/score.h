@@ -31,8 +31,8 @@ void flv_score_free(flv_score *score);
 // it).
 void flv_score_rewards(flv_score *score, flv_batch *batch, const flv_reward *reward);
 
-// Fills score->in with trajectories [0, n) of the batch, and zeroes score->out.
-void flv_score_gather(flv_score *score, const flv_batch *batch, const flv_policy *policy, int n);
+// Fills score->in with the batch, and zeroes score->out.
+void flv_score_gather(flv_score *score, const flv_batch *batch, const flv_policy *policy);
 
 // Writes the cotangents of the network's outputs, for all rows, into batch->acts.
 void flv_score_scatter(flv_score *score, flv_batch *batch, const flv_policy *policy, int threads);

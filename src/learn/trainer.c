@@ -88,8 +88,8 @@ static crew threads_now(flv_trainer *t) {
   return ways[flv_pace_begin(&t->pace)];
 }
 
-// Fills the batch; returns how many of its trajectories are trained on (always the first ones).
-static int collect(flv_trainer *t, crew threads) {
+// Fills the batch with the trajectories to train on, fresh and replayed, and evaluates their states.
+static void collect(flv_trainer *t, crew threads) {
   flv_batch *b = &t->batch;
   const flv_rng actions = {(uint64_t)t->train->seed, FLV_RNG_ACTION, (uint64_t)t->iteration};
   const flv_rng replays = {(uint64_t)t->train->seed, FLV_RNG_REPLAY, (uint64_t)t->iteration};
@@ -104,7 +104,20 @@ static int collect(flv_trainer *t, crew threads) {
   flv_replay_draw(&t->replay, &t->sampler, b, replays, plan.replayed);
   flv_batch_evaluate_pf(b, &t->policy, threads.rest);
   flv_batch_evaluate_rest(b, &t->policy, threads.rest);
-  return b->n;
+}
+
+static flv_status check_finite(const flv_trainer *t, double loss, double grad_norm,
+                               flv_error *err) {
+  const struct {
+    const char *name;
+    double value;
+  } all[] = {
+      {"the loss", loss}, {"the gradient", grad_norm}, {"log Z's gradient", t->score.out.log_z}};
+  for (int i = 0; i < 3; i++)
+    if (!isfinite(all[i].value))
+      return flv_fail(err, FLV_ENAN, "iteration %lld: %s is not finite (%g)",
+                      (long long)t->iteration + 1, all[i].name, all[i].value);
+  return FLV_OK;
 }
 
 static void fill_stats(const flv_trainer *t, flv_stats *stats, double loss, double grad_norm) {
@@ -129,24 +142,16 @@ static void fill_stats(const flv_trainer *t, flv_stats *stats, double loss, doub
 flv_status flv_trainer_step(flv_trainer *trainer, flv_stats *stats, flv_error *err) {
   flv_trainer *t = trainer;
   const crew threads = threads_now(t);
-  const int n = collect(t, threads);
+  collect(t, threads);
   flv_score_rewards(&t->score, &t->batch, t->reward);
-  flv_score_gather(&t->score, &t->batch, &t->policy, n);
+  flv_score_gather(&t->score, &t->batch, &t->policy);
   const double loss = t->objective->loss(t->objective_cfg, &t->score.in, &t->score.out);
   flv_score_scatter(&t->score, &t->batch, &t->policy, threads.rest);
   flv_net_backward(t->policy.net, t->policy.params, &t->batch.acts, t->batch.rows.n, t->grad,
                    threads.rest);
   t->grad[t->policy.net->n_params] = (float)t->score.out.log_z;
   const double norm = flv_grad_norm(t->policy.net->n_params, t->grad);
-  const struct {
-    const char *name;
-    double value;
-  } finite[] = {
-      {"the loss", loss}, {"the gradient", norm}, {"log Z's gradient", t->score.out.log_z}};
-  for (int i = 0; i < 3; i++)
-    if (!isfinite(finite[i].value))
-      return flv_fail(err, FLV_ENAN, "iteration %lld: %s is not finite (%g)",
-                      (long long)t->iteration + 1, finite[i].name, finite[i].value);
+  FLV_TRY(check_finite(t, loss, norm, err));
   t->optim.lr_factor = flv_schedule_at(&t->schedule, t->iteration, t->train->iterations);
   flv_optim_step(&t->optim, t->policy.params, t->grad, norm, threads.rest);
   flv_trainer_report_step(t, loss, norm);

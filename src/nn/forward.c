@@ -8,7 +8,7 @@
 enum {
   FEW_ROWS = 192,
   TILE_COLUMNS = 128,
-  TASK_FLOPS = 1 << 21 // below this a product is done before a second thread has woken up
+  TASK_FLOPS = 1 << 20 // below this a product is done before a second thread has woken up
 };
 
 static int column_tiles(int n) { return (n + TILE_COLUMNS - 1) / TILE_COLUMNS; }

@@ -11,7 +11,7 @@ doc=docs/paper/hypergrid.md
 finals() { # NAME COLUMN
   for dir in "$runs/$1"-s*; do
     [ -f "$dir/metrics.csv" ] || continue
-    awk -F, -v c="$2" 'NR==1 {for (i=1;i<=NF;i++) if ($i==c) k=i} {v=$k; t=$2} END {if (t >= 1000000) print v}' \
+    awk -F, -v c="$2" 'NR==1 {for (i=1;i<=NF;i++) if ($i==c) k=i; next} {v=$k; t=$2} END {if (t+0 >= 1000000) print v}' \
       "$dir/metrics.csv"
   done
 }

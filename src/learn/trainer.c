@@ -88,7 +88,7 @@ static crew threads_now(flv_trainer *t) {
   return ways[flv_pace_begin(&t->pace)];
 }
 
-// Fills the batch with the trajectories to train on, fresh and replayed, and evaluates their states.
+// Fills the batch with the trajectories to train on, fresh and replayed, and evaluates their rows.
 static void collect(flv_trainer *t, crew threads) {
   flv_batch *b = &t->batch;
   const flv_rng actions = {(uint64_t)t->train->seed, FLV_RNG_ACTION, (uint64_t)t->iteration};

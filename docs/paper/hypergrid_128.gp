@@ -25,7 +25,7 @@ set mytics 10
 set grid x y  back lt 1 lc rgb '#d4d4d4' lw 1, lt 1 lc rgb '#eeeeee' lw 1
 set key bottom left Left reverse noenhanced samplen 2 spacing 1.15
 plot \
-  './hypergrid_128.dat' index 0 using 1:2 with linespoints pt 7 ps 0.7 lw 1.6 lc rgb '#0072B2' dt 1 title '128x128_tb_on-s1', \
+  './hypergrid_128.dat' index 0 using 1:2 with lines lw 1.6 lc rgb '#0072B2' dt 1 title '128x128_tb_on-s1', \
   './hypergrid_128.dat' index 1 using 1:2 with lines lw 1.6 lc rgb '#D55E00' dt 1 title '128x128_tb_off-s1', \
   './hypergrid_128.dat' index 2 using 1:2 with lines lw 1.6 lc rgb '#009E73' dt 1 title '128x128_forward_kl_on-s1', \
   './hypergrid_128.dat' index 3 using 1:2 with lines lw 1.6 lc rgb '#CC79A7' dt 1 title '128x128_wake_sleep_off-s1', \

@@ -324,6 +324,14 @@ static void samples_and_evaluations(void **unused) {
   free(a);
   free(b);
   assert_int_equal(flv_run_sample(in("drawn"), 1, 1, 5, in("x.txt"), &err), FLV_EINVAL);
+  // Streams far apart differ too.
+  if (flv_run_sample(in("drawn"), 1, 4097, 5000, in("y.npy"), &err) != FLV_OK)
+    fail_msg("%s", err.text);
+  assert_int_equal(flv_table_read(in("x.npy"), &npy, &a, &err), FLV_OK);
+  assert_int_equal(flv_table_read(in("y.npy"), &npy, &b, &err), FLV_OK);
+  assert_memory_not_equal(a, b, 10000 * sizeof *a);
+  free(a);
+  free(b);
   flv_config_free(cfg);
 }
 

@@ -121,9 +121,11 @@ flv_status flv_trainer_sample(flv_trainer *trainer, uint64_t stream, int n, void
   flv_batch *b = &t->batch;
   const size_t size = t->env->state_size;
   const flv_explore on_policy = {.temperature = 1.0};
+  // An odd factor is a bijection of 64 bits: no two streams share a key.
+  const uint64_t seed = (uint64_t)t->train->seed ^ stream * UINT64_C(0x9E3779B97F4A7C15);
   for (int done = 0, group = 0; done < n; group++) {
     const int take = n - done < b->max_n ? n - done : b->max_n;
-    const flv_rng rng = {(uint64_t)t->train->seed ^ stream << 32, FLV_RNG_SAMPLE, (uint64_t)group};
+    const flv_rng rng = {seed, FLV_RNG_SAMPLE, (uint64_t)group};
     flv_batch_clear(b);
     flv_sampler_run(&t->sampler, b, &t->policy, &on_policy, rng, take, t->threads);
     for (int i = 0; i < take; i++)

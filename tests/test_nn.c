@@ -282,8 +282,7 @@ static void adds_to_input_gradient(void **state) {
     for (int add = 0; add < 2; add++) {
       for (int i = 0; i < ROWS * N; i++) dx[add][i] = add ? 2.0f : NAN; // overwriting must not read
       for (int i = 0; i < ROWS * N; i++) dy[i] = (float)uniform(4, (uint32_t)i);
-      flv_call c = {
-          .act = FLV_ACT_TANH, .rows = ROWS, .in = N, .n = N, .col1 = N, .x = x, .x2 = x, .w = w};
+      flv_call c = {.act = FLV_ACT_TANH, .rows = ROWS, .in = N, .n = N, .x = x, .x2 = x, .w = w};
       c.b = b;
       c.y = y;
       c.dy = dy;
@@ -378,7 +377,7 @@ static void few_rows_equal_many(void **state) {
   bench_free(&b);
 }
 
-// Wide enough for several column tiles and a second thread.
+// Wide enough for a second thread.
 static flv_net *wide_program(void) {
   flv_net *net = flv_net_new();
   const int x = flv_net_input(net, 4, 40);
@@ -521,30 +520,31 @@ static void out_of_memory(void **state) {
   flv_net_free(net);
 }
 
-// Every number of rows, against a naive product in double; columns outside the cut stay untouched.
+// Every number of rows and several widths, against a naive product in double; rows beyond stay
+// untouched.
 static void few_rows_are_right(void **state) {
   (void)state;
-  enum { IN = 37, N = 48, CUT = 32 };
-  static float x[(FLV_FEW_ROWS + 1) * IN], w[IN * N], y[(FLV_FEW_ROWS + 1) * N];
-  for (int i = 0; i < (FLV_FEW_ROWS + 1) * IN; i++) x[i] = (float)(i * 7 % 23) / 11.0f - 1.0f;
-  for (int i = 0; i < IN * N; i++) w[i] = (float)(i * 5 % 29) / 13.0f - 1.0f;
-  if (!flv_few_rows(1, IN, CUT, N, x, w, y)) {
+  enum { IN = 37, MOST = 80, ROWS = FLV_FEW_ROWS + 1 };
+  static float x[ROWS * IN], w[IN * MOST], y[ROWS * MOST];
+  const int widths[] = {1, 2, 3, 7, 15, 16, 17, 20, 32, 33, 48, 63, 80};
+  for (int i = 0; i < ROWS * IN; i++) x[i] = (float)(i * 7 % 23) / 11.0f - 1.0f;
+  for (int i = 0; i < IN * MOST; i++) w[i] = (float)(i * 5 % 29) / 13.0f - 1.0f;
+  if (!flv_few_rows(1, IN, MOST, x, w, y)) {
     print_message("skipped: no kernel for this machine\n");
     skip();
   }
-  for (int rows = 1; rows <= FLV_FEW_ROWS; rows++) {
-    for (int i = 0; i < (FLV_FEW_ROWS + 1) * N; i++) y[i] = 99.0f;
-    assert_true(flv_few_rows(rows, IN, CUT, N, x, w, y));
-    for (int r = 0; r <= FLV_FEW_ROWS; r++)
-      for (int j = 0; j < N; j++) {
+  for (size_t v = 0; v < sizeof widths / sizeof *widths; v++)
+    for (int rows = 1, n = widths[v]; rows <= FLV_FEW_ROWS; rows++) {
+      for (int i = 0; i < ROWS * n; i++) y[i] = 99.0f;
+      assert_true(flv_few_rows(rows, IN, n, x, w, y));
+      for (int i = 0; i < ROWS * n; i++) {
         double sum = 0.0;
-        for (int k = 0; k < IN; k++) sum += (double)x[r * IN + k] * (double)w[k * N + j];
-        const double want = r < rows && j < CUT ? sum : 99.0;
-        assert_true(fabs((double)y[r * N + j] - want) < 1e-4);
+        for (int k = 0; k < IN; k++) sum += (double)x[i / n * IN + k] * (double)w[k * n + i % n];
+        assert_true(fabs((double)y[i] - (i < rows * n ? sum : 99.0)) < 1e-4);
       }
-  }
-  assert_false(flv_few_rows(FLV_FEW_ROWS + 1, IN, CUT, N, x, w, y));
-  assert_false(flv_few_rows(4, IN, 20, N, x, w, y));
+    }
+  assert_false(flv_few_rows(FLV_FEW_ROWS + 1, IN, 16, x, w, y));
+  assert_true(flv_few_rows(FLV_FEW_ROWS + 1, IN, 15, x, w, y));
 }
 
 static void blas_is_right(void **state) {

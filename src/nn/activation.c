@@ -7,9 +7,9 @@
 
 // One pair of kernels per row of FLV_ACTS. The comparison in relu lets NaN through.
 #define ACT_KERNELS(ID, name, forward, backward)                                                   \
-  FLV_SIMD static void act_forward_##name(int rows, int n, size_t stride, const float *restrict b, \
+  FLV_SIMD static void act_forward_##name(int rows, int n, const float *restrict b,                \
                                           float *restrict y_rows) {                                \
-    for (int r = 0; r < rows; r++, y_rows += stride)                                               \
+    for (int r = 0; r < rows; r++, y_rows += n)                                                    \
       for (int j = 0; j < n; j++) {                                                                \
         const float v = y_rows[j] + b[j];                                                          \
         y_rows[j] = forward;                                                                       \
@@ -30,9 +30,9 @@ FLV_ACTS(ACT_KERNELS)
 
 #define ACT_FORWARD(ID, name, forward, backward)                                                   \
   case FLV_ACT_##ID:                                                                               \
-    act_forward_##name(rows, n, stride, b, y);                                                     \
+    act_forward_##name(rows, n, b, y);                                                             \
     break;
-void flv_act_forward(flv_act act, int rows, int n, size_t stride, const float *b, float *y) {
+void flv_act_forward(flv_act act, int rows, int n, const float *b, float *y) {
   switch (act) {
     FLV_ACTS(ACT_FORWARD)
   case FLV_ACT_COUNT:

@@ -7,8 +7,8 @@
 
 #include "nn/net.h"
 
-// y[r*stride + j] = act(y[r*stride + j] + b[j]) for r < rows, j < n.
-void flv_act_forward(flv_act act, int rows, int n, size_t stride, const float *b, float *y);
+// y[r*n + j] = act(y[r*n + j] + b[j]) for r < rows, j < n.
+void flv_act_forward(flv_act act, int rows, int n, const float *b, float *y);
 
 // dy[rows, n] becomes the gradient in front of the activation that gave y[rows, n]; db[n] = its sum
 // over rows (in row order), added to db if `add`.

@@ -1,7 +1,8 @@
-// Products of a few rows. BLAS libraries copy the weights into their own order before every
-// product, which for up to some tens of rows costs several times the product itself (OpenBLAS
-// 0.3.21, 256 x 256 weights, AVX-512: 20 us against 4 us at 6 rows). Sampling makes nothing but
-// such products.
+// Products that BLAS libraries are slow at: those of a few rows, and those into a few columns. They
+// copy the weights into their own order before every product, which for up to some tens of rows
+// costs several times the product itself (OpenBLAS 0.3.21, 256 x 256 weights, AVX-512: 20 us
+// against 4 us at 6 rows), and pad columns. Sampling makes nothing but such products. OpenBLAS's
+// kernels for small products also allocate memory, and crash where there is none.
 #ifndef FLUVIAL_NN_FEW_ROWS_H
 #define FLUVIAL_NN_FEW_ROWS_H
 
@@ -9,10 +10,9 @@
 
 enum { FLV_FEW_ROWS = 48 };
 
-// y[rows, n] = x[rows, in] w[in, n], where rows of w and y are `stride` floats apart. Every entry
-// is one sum over k = 0 .. in-1 in order, so that it does not depend on how the product is cut.
-// False, and nothing done, if this machine has no kernel or the shape does not suit it (n a
-// multiple of 16, rows <= FLV_FEW_ROWS).
-bool flv_few_rows(int rows, int in, int n, int stride, const float *x, const float *w, float *y);
+// y[rows, n] = x[rows, in] w[in, n]. Every entry is one sum over k = 0 .. in-1 in order, so that it
+// does not depend on how the product is cut. False, and nothing done, if this machine has no kernel
+// or there are more than FLV_FEW_ROWS rows of 16 columns or more.
+bool flv_few_rows(int rows, int in, int n, const float *x, const float *w, float *y);
 
 #endif

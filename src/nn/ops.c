@@ -11,7 +11,7 @@ static float *rows_of(const flv_net *net, float *const *buffers, int b, int row0
 flv_call flv_call_at(const flv_net *net, const float *params, const flv_acts *acts, int i, int row0,
                      int rows) {
   const flv_op *op = &net->op[i];
-  flv_call c = {.act = op->act, .rows = rows, .n = net->width[op->y], .col1 = net->width[op->y]};
+  flv_call c = {.act = op->act, .rows = rows, .n = net->width[op->y]};
   c.y = rows_of(net, acts->value, op->y, row0);
   if (op->x >= 0) {
     c.in = net->width[op->x];

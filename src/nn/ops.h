@@ -14,7 +14,6 @@
 typedef struct flv_call {
   flv_act act;
   int rows, in, n; // widths of x and y
-  int col0, col1;  // forward of LINEAR: columns [col0, col1) of y; 0 and n elsewhere
   int n_hot;
   const int32_t *hot;  // [rows, n_hot]
   const float *x, *x2; // [rows, in]

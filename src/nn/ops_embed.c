@@ -14,6 +14,10 @@ static inline void gather_4(int n, bool add, const float *w0, const float *w1, c
   for (int j = 0; j < n; j++) y[j] = (add ? y[j] : 0.0f) + ((w0[j] + w1[j]) + (w2[j] + w3[j]));
 }
 
+static inline void gather_2(int n, bool add, const float *w0, const float *w1, float *restrict y) {
+  for (int j = 0; j < n; j++) y[j] = (add ? y[j] : 0.0f) + (w0[j] + w1[j]);
+}
+
 static inline void gather_1(int n, bool add, const float *w, float *restrict y) {
   for (int j = 0; j < n; j++) y[j] = (add ? y[j] : 0.0f) + w[j];
 }
@@ -26,7 +30,9 @@ FLV_SIMD static void embed_gather(int rows, int n, int n_hot, const int32_t *hot
     for (; k + 4 <= n_hot; k += 4)
       gather_4(n, k > 0, w + (size_t)hot[k] * width, w + (size_t)hot[k + 1] * width,
                w + (size_t)hot[k + 2] * width, w + (size_t)hot[k + 3] * width, y);
-    for (; k < n_hot; k++) gather_1(n, k > 0, w + (size_t)hot[k] * width, y);
+    for (; k + 2 <= n_hot; k += 2)
+      gather_2(n, k > 0, w + (size_t)hot[k] * width, w + (size_t)hot[k + 1] * width, y);
+    if (k < n_hot) gather_1(n, k > 0, w + (size_t)hot[k] * width, y);
   }
 }
 
@@ -43,7 +49,7 @@ FLV_SIMD static void embed_scatter(int rows, int n, int n_hot, const int32_t *ho
 void flv_embed_forward(const flv_call *c) {
   for (int i = 0; i < c->rows * c->n_hot; i++) assert(c->hot[i] >= 0 && c->hot[i] < c->in);
   embed_gather(c->rows, c->n, c->n_hot, c->hot, c->w, c->y);
-  flv_act_forward(c->act, c->rows, c->n, (size_t)c->n, c->b, c->y);
+  flv_act_forward(c->act, c->rows, c->n, c->b, c->y);
 }
 
 void flv_embed_backward(const flv_call *c) {

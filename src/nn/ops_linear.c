@@ -9,12 +9,10 @@
 #include "nn/ops.h"
 
 void flv_linear_forward(const flv_call *c) {
-  const int n = c->col1 - c->col0;
-  float *y = c->y + c->col0;
-  if (!flv_few_rows(c->rows, c->in, n, c->n, c->x, c->w + c->col0, y))
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, c->rows, n, c->in, 1.0f, c->x, c->in,
-                c->w + c->col0, c->n, 0.0f, y, c->n);
-  flv_act_forward(c->act, c->rows, n, (size_t)c->n, c->b + c->col0, y);
+  if (!flv_few_rows(c->rows, c->in, c->n, c->x, c->w, c->y))
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, c->rows, c->n, c->in, 1.0f, c->x, c->in,
+                c->w, c->n, 0.0f, c->y, c->n);
+  flv_act_forward(c->act, c->rows, c->n, c->b, c->y);
 }
 
 // Heads of a few actions. BLAS pads dW's few columns to the width of its tiles, and takes two to
@@ -49,6 +47,26 @@ static void weights_narrow(const flv_call *c) {
     }
 }
 
+// dx[in] (+)= dv w' for each row; wt[n, in].
+FLV_SIMD static void linear_spread(int rows, int in, int n, bool add, const float *restrict dv,
+                                   const float *restrict wt, float *restrict dx) {
+  for (int r = 0; r < rows; r++, dv += n, dx += in)
+    for (int j = 0; j < n; j++) {
+      const float d = dv[j], *w = wt + j * in;
+      if (add || j > 0)
+        for (int i = 0; i < in; i++) dx[i] += d * w[i];
+      else
+        for (int i = 0; i < in; i++) dx[i] = d * w[i];
+    }
+}
+
+static void inputs_narrow(const flv_call *c) {
+  _Alignas(64) float wt[NARROW_FLOATS];
+  for (int i = 0; i < c->in; i++)
+    for (int j = 0; j < c->n; j++) wt[j * c->in + i] = c->w[i * c->n + j];
+  linear_spread(c->rows, c->in, c->n, c->add_dx, c->dy, wt, c->dx);
+}
+
 void flv_linear_backward(const flv_call *c) {
   flv_act_backward(c->act, c->rows, c->n, c->y, c->dy, c->db, c->add_w);
   if (c->n <= NARROW && c->n_w <= NARROW_FLOATS)
@@ -56,7 +74,10 @@ void flv_linear_backward(const flv_call *c) {
   else
     cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, c->in, c->n, c->rows, 1.0f, c->x, c->in,
                 c->dy, c->n, c->add_w ? 1.0f : 0.0f, c->dw, c->n);
-  if (c->dx)
+  if (!c->dx) return;
+  if (c->n <= NARROW && c->n_w <= NARROW_FLOATS)
+    inputs_narrow(c);
+  else
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, c->rows, c->in, c->n, 1.0f, c->dy, c->n,
                 c->w, c->n, c->add_dx ? 1.0f : 0.0f, c->dx, c->in);
 }

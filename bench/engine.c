@@ -173,7 +173,10 @@ static void interning(void) {
       m[0].ms, m[0].distinct, m[1].ms, m[1].distinct, m[0].ms / m[1].ms);
 }
 
+// The rate is measured every PROBE iterations, outside the run's time, as the machine's speed changes
+// over minutes.
 static void full_run(int iterations) {
+  enum { PROBE = 500 };
   const int cores = flv_cores() > 1 ? 2 : 1;
   char count[32];
   snprintf(count, sizeof count, "%d", iterations);
@@ -182,21 +185,24 @@ static void full_run(int iterations) {
                                      {"exploration.until", "0.2"}, {"optimiser.lr", "5e-3"},
                                      {"optimiser.lr_pb", "1e-3"},  {"optimiser.lr_log_z", "0.05"},
                                      {"schedule", "cosine"}};
-  double rate = matrix_rate(cores);
   flv_trainer *t = make(9, settings, cores);
   flv_error err = {0};
   flv_stats stats;
   flv_evaluation e = {0};
-  double rows = 0.0;
-  const double begin = now();
-  for (int i = 1; i <= iterations; i++) {
-    if (flv_trainer_step(t, &stats, &err) != FLV_OK) die(&err);
-    rows += stats.distinct;
-    if (i % 200 == 0 && flv_trainer_evaluate(t, 0, &e, &err) != FLV_OK) die(&err);
+  double rows = 0.0, seconds = 0.0, product = 0.0; // product: seconds of a flop, summed over probes
+  int probes = 0;
+  for (int i = 0; i < iterations;) {
+    product += 1.0 / matrix_rate(cores);
+    probes++;
+    const double begin = now();
+    for (const int end = i + PROBE < iterations ? i + PROBE : iterations; i < end;) {
+      if (flv_trainer_step(t, &stats, &err) != FLV_OK) die(&err);
+      rows += stats.distinct;
+      if (++i % 200 == 0 && flv_trainer_evaluate(t, 0, &e, &err) != FLV_OK) die(&err);
+    }
+    seconds += now() - begin;
   }
-  const double seconds = now() - begin, weights = (double)flv_net_dense_weights(t->policy.net);
-  const double after = matrix_rate(cores);
-  if (after > rate) rate = after;
+  const double weights = (double)flv_net_dense_weights(t->policy.net), rate = probes / product;
   struct rusage usage;
   getrusage(RUSAGE_SELF, &usage);
   const double least = rows * weights * 6.0 / (rate * cores);

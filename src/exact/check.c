@@ -54,10 +54,6 @@ bool flv_check_choose(flv_check *check, flv_choice *choice, const char *objectiv
                    check->p->env->name);
     return false;
   }
-  if (impl->needs & (FLV_NEEDS_FLOWS | FLV_NEEDS_INFLOW | FLV_NEEDS_TARGET)) {
-    flv_check_skip(check, "'%s' reads flows of edges or a target network", objective);
-    return false;
-  }
   flv_error err = {0};
   if (flv_params_default(*list, choice->cfg, &err) != FLV_OK) {
     flv_check_skip(check, "%s", err.text);
@@ -156,6 +152,20 @@ void flv_check_derive_paths(flv_check *check, int slot, flv_functional f, const 
                             int parts) {
   const double length = check->p->graph->length;
   derive(check, slot, f, argument, parts, check->p->n_paths * length * length);
+}
+
+bool flv_check_loss(flv_check *check, const flv_spec *spec, flv_functional f,
+                    const flv_fixed *fixed, int parts) {
+  double loss;
+  double *const grad = check->p->vector[FLV_CHECK_VECTOR];
+  if (!flv_check_expect(check, grad, &loss, spec)) return false;
+  if (fixed->paths)
+    flv_check_derive_paths(check, 0, f, fixed, parts);
+  else
+    flv_check_derive(check, 0, f, fixed, parts);
+  flv_check_slopes(check, grad, 1.0, 0);
+  if (!isnan(loss)) flv_check_numbers(check, loss, flv_model_value(&check->p->model, f, fixed));
+  return true;
 }
 
 // ---- comparisons ----

@@ -67,6 +67,12 @@ void flv_check_vectors(flv_check *check, const double *a, double scale, const do
 void flv_check_numbers(flv_check *check, double a, double b); // relative to max(|b|, 1e-3)
 void flv_check_add(flv_check *check, double residual);
 
+// The gradient of the expected loss, with the behaviour policy held fixed: an expected gradient
+// against the derivatives of f(fixed), into slot 0 and the first vector, and the losses. f walks
+// over trajectories where fixed->paths is there. False as for flv_check_expect.
+bool flv_check_loss(flv_check *check, const flv_spec *spec, flv_functional f,
+                    const flv_fixed *fixed, int parts);
+
 // Learned log Z from here on, for both sides.
 void flv_check_set_log_z(flv_check *check, double log_z);
 

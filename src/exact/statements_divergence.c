@@ -1,6 +1,7 @@
-// Statements about divergences: the estimators of Table 1, baselines, the log-variance, the alpha
-// family, the data-processing bound.
+// Statements about divergences: the estimators of Table 1, mixtures of them, baselines, the
+// log-variance, the data-processing bound.
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "exact/statements.h"
@@ -55,6 +56,35 @@ void flv_state_divergence(flv_check *check, const char *objective) {
         if (!flv_check_expect(check, spare(check, 0), NULL, &spec)) return;
         if (plain || row->pf == REVERSE) compare(check, spare(check, 0), 1.0, row->pf, FLV_PART_PF);
         if (plain || row->pb == REVERSE) compare(check, spare(check, 0), 1.0, row->pb, FLV_PART_PB);
+      }
+    }
+  }
+}
+
+// Of a mixture of both divergences likewise: unbiased with plain weights and the true Z.
+// symmetric_cycles is twice the even mixture.
+void flv_state_mixture(flv_check *check, const char *objective) {
+  static const struct {
+    const char *name, *options;
+    double share, scale;
+  } rows[] = {{"mixed_kl", "forward=0.3", 0.3, 1.0},
+              {"mixed_kl", "forward=0", 0.0, 1.0},
+              {"mixed_kl", "forward=1", 1.0, 1.0},
+              {"symmetric_cycles", "", 0.5, 2.0}};
+  static const char *const baselines[] = {"none", "global", "leave_one_out"};
+  flv_check_set_log_z(check, check->p->graph->log_z);
+  for (size_t k = 0; k < sizeof rows / sizeof *rows; k++) {
+    if (strcmp(rows[k].name, objective) != 0) continue;
+    flv_check_derive(check, 2, flv_mixed_kl, &rows[k].share, FLV_PART_POLICY);
+    for (int b = 0; b < 3; b++) {
+      for (int run = 0; run < 6; run++) { // behaviours, batches of 1 and 2
+        char options[80];
+        const flv_spec spec = {objective, options, (flv_behaviour)(run % 3), 1 + run / 3};
+        snprintf(options, sizeof options, "weights=plain baseline=%s %s", baselines[b],
+                 rows[k].options);
+        if (spec.batch == 2 && !check->p->enumerated) continue;
+        if (!flv_check_expect(check, spare(check, 0), NULL, &spec)) return;
+        flv_check_slopes(check, spare(check, 0), rows[k].scale, 2);
       }
     }
   }
@@ -116,41 +146,6 @@ void flv_state_log_variance(flv_check *check, const char *objective) {
 // The mean over pairs of (c_i - c_j)^2 is twice the unbiased variance.
 void flv_state_contrastive(flv_check *check, const char *objective) {
   variance_gradient(check, objective, true);
-}
-
-// ---- the alpha family ----
-
-static const double orders[] = {-0.5, 0.25, 0.5, 2.0};
-
-// grad E_PF[w^a] = (1-a) E_PF[w^a grad log P_F] + a E_PF[w^a grad log P_B], the expectations by
-// dynamic programming: w^a P_F is a product over moves.
-static void alpha_by_chain(flv_check *c, double a, double *grad) {
-  flv_problem *p = c->p;
-  const flv_graph *g = p->graph;
-  const flv_layout at = flv_layout_of(g);
-  for (int m = 0; m < g->n_moves; m++) {
-    const double log_end = flv_move_ends(g, m) ? g->log_r[g->dag.from[m]] - g->log_z : 0.0;
-    p->moments.log_w[m] = (1.0 - a) * p->tables.log_pf[m] + a * (p->tables.log_pb[m] + log_end);
-  }
-  flv_chain_run(&p->moments.chain, p->moments.log_w, NULL);
-  memset(grad, 0, (size_t)at.size * sizeof *grad);
-  for (int m = 0; m < g->n_moves; m++) {
-    const double visit = exp(p->moments.chain.log_total + p->moments.chain.log_visit[m]);
-    grad[at.pf + m] = (1.0 - a) * visit;
-    grad[at.pb + m] = a * visit;
-  }
-  flv_pull_back(grad, g, &p->tables);
-}
-
-void flv_state_alpha(flv_check *check, const char *objective) {
-  (void)objective;
-  for (size_t k = 0; k < sizeof orders / sizeof *orders; k++) {
-    flv_check_derive(check, 0, flv_power_sum, &orders[k], FLV_PART_POLICY);
-    alpha_by_chain(check, orders[k], spare(check, 0));
-    flv_check_slopes(check, spare(check, 0), 1.0, 0);
-    const double sum = flv_model_value(&check->p->model, flv_power_sum, &orders[k]);
-    flv_check_numbers(check, exp(check->p->moments.chain.log_total), sum);
-  }
 }
 
 // ---- the data-processing bound ----

@@ -63,13 +63,17 @@ bool flv_check_choose(flv_check *check, flv_choice *choice, const char *objectiv
   return set_options(check, *list, choice->cfg, options);
 }
 
+bool flv_check_enumerates(const flv_check *check, int batch) {
+  return check->p->enumerated && flv_expect_can(&check->p->paths, batch);
+}
+
 bool flv_check_expect(flv_check *check, double *grad, double *loss, const flv_spec *spec) {
   flv_problem *p = check->p;
   flv_choice choice;
   flv_linear linear;
   if (!flv_check_choose(check, &choice, spec->objective, spec->options)) return false;
   const size_t bytes = (size_t)flv_layout_of(p->graph).size * sizeof *grad;
-  if (p->enumerated && flv_expect_can(&p->paths, spec->batch)) {
+  if (flv_check_enumerates(check, spec->batch)) {
     const double *log_q = p->log_path[spec->behaviour];
     flv_expect_run(&p->expect, &choice.chosen, &p->tables, log_q, spec->batch, false);
     memcpy(grad, p->expect.mean, bytes);
@@ -164,7 +168,8 @@ bool flv_check_loss(flv_check *check, const flv_spec *spec, flv_functional f,
   else
     flv_check_derive(check, 0, f, fixed, parts);
   flv_check_slopes(check, grad, 1.0, 0);
-  if (!isnan(loss)) flv_check_numbers(check, loss, flv_model_value(&check->p->model, f, fixed));
+  if (flv_check_enumerates(check, spec->batch))
+    flv_check_numbers(check, loss, flv_model_value(&check->p->model, f, fixed));
   return true;
 }
 

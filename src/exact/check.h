@@ -47,6 +47,9 @@ typedef struct flv_choice { // an objective and memory for its options
 bool flv_check_choose(flv_check *check, flv_choice *choice, const char *objective,
                       const char *options);
 
+// Whether all batches of this many trajectories are enumerated.
+bool flv_check_enumerates(const flv_check *check, int batch);
+
 // E[G], [layout.size], under the present parameters: by enumeration, or by dynamic programming when
 // batches are too many and the objective is linear. Also *loss, E[loss] (NaN by dynamic
 // programming), unless NULL. False, with the reason in the check, when neither can be.

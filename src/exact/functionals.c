@@ -327,3 +327,14 @@ flv_complex flv_contrastive_pairs(const flv_model *model, const void *argument) 
   }
   return total;
 }
+
+flv_complex flv_contrastive_halves(const flv_model *model, const void *argument) {
+  const flv_fixed *q = argument;
+  const int half = q->paths->n / 2;
+  flv_complex total = 0.0;
+  for (int i = 0; i < half; i++) {
+    const flv_complex d = ratio_of(model, q->paths, i) - ratio_of(model, q->paths, i + half);
+    total += 0.5 * (flv_penalise(q, d) + flv_penalise(q, -d));
+  }
+  return total / half;
+}

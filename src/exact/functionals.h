@@ -73,6 +73,8 @@ flv_complex flv_fl_subtb_loss(const flv_model *model, const void *argument);
 // contrastive balance's for any batch.
 flv_complex flv_variance_pairs(const flv_model *model, const void *argument);
 flv_complex flv_contrastive_pairs(const flv_model *model, const void *argument);
+// The latter's mean over the pairs (i, i + n/2) of the n trajectories, each once.
+flv_complex flv_contrastive_halves(const flv_model *model, const void *argument);
 
 // P_F's logits L as flows of edges; functionals_flow.c. E_q of the mean over transitions of
 // flow_matching's losses and of soft_dqn's, with P_B and the target constants; and E_q of (log Z -

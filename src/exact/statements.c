@@ -16,6 +16,8 @@ const flv_statement flv_statement_list[] = {
          "log_variance"),
     LINE("reverse KL, batch-mean baseline: (B-1)/B grad D(P_F||P_B)", "(11)", baseline_local,
          "reverse_kl"),
+    LINE("reverse KL, batch of one: leave_one_out is the global baseline", "docs/objectives.md",
+         baseline_alone, "reverse_kl"),
     LINE("contrastive balance on-policy: 4 grad D(P_F||P_B)", "da Silva et al. 2024", contrastive,
          "contrastive_balance"),
     LINE("SubTB is nested VI, for every choice of junction layers", "Prop. 2, (27), (28)", subtb,

@@ -36,6 +36,7 @@ extern const flv_statement flv_statement_list[]; // ended by one without text
   X(divergence_log_z)                                                                              \
   X(mixture)                                                                                       \
   X(baseline_local)                                                                                \
+  X(baseline_alone)                                                                                \
   X(log_variance)                                                                                  \
   X(contrastive)                                                                                   \
   X(data_processing)                                                                               \

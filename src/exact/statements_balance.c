@@ -175,6 +175,7 @@ static void tb_regression(flv_check *check) {
 }
 
 void flv_state_regression(flv_check *check, const char *objective) {
+  (void)objective;
   static const loss_row rows[] = {
       {"db", "loss=linex alpha=1", flv_db_mean, FLV_PART_ALL, {LINEX, .knob = 1.0, .lambda = 1.0}},
       {"modified_db",
@@ -207,11 +208,21 @@ void flv_state_regression(flv_check *check, const char *objective) {
     flv_check_skip(check, "%.4g trajectories cannot be enumerated", check->p->n_paths);
     return;
   }
-  (void)objective;
-  for (size_t k = 0; k < sizeof rows / sizeof *rows; k++) {
+  for (size_t k = 0; k < sizeof rows / sizeof *rows; k++)
     check_rows(check, &rows[k], 1, rows[k].name);
-  }
   tb_regression(check);
+}
+
+// In a batch of all trajectories.
+static void compare_halves(flv_check *c, const char *objective) {
+  flv_problem *p = c->p;
+  flv_choice choice;
+  flv_fixed q = flv_check_fixed(c, FLV_FROM_OTHER);
+  if (!flv_check_choose(c, &choice, objective, "pairs=halves")) return;
+  if (!flv_expect_all(&p->expect, &choice.chosen, &p->tables, q.log_path)) return;
+  flv_check_derive_paths(c, 0, flv_contrastive_halves, &q, FLV_PART_POLICY);
+  flv_check_slopes(c, p->expect.mean, 1.0, 0);
+  flv_check_numbers(c, p->expect.loss, flv_model_value(&p->model, flv_contrastive_halves, &q));
 }
 
 // Losses of pairs of trajectories. log_variance's for a batch of two; contrastive_balance's for
@@ -260,4 +271,5 @@ void flv_state_pairs(flv_check *check, const char *objective) {
       if (!flv_check_loss(check, &spec, rows[k].f, &q, FLV_PART_POLICY)) return;
     }
   }
+  if (strcmp(objective, "contrastive_balance") == 0) compare_halves(check, objective);
 }

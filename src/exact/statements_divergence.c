@@ -102,7 +102,8 @@ void flv_state_divergence_log_z(flv_check *check, const char *objective) {
     if (!flv_check_expect(check, spare(check, 0), &loss, &spec)) return;
     flv_check_derive(check, 0, flv_tb_loss, &q, FLV_PART_LOG_Z);
     flv_check_slopes(check, spare(check, 0), 1.0, 0);
-    if (isnan(loss) || b != (forward ? FLV_FROM_POSTERIOR : FLV_FROM_PF)) continue;
+    if (!flv_check_enumerates(check, 1) || b != (forward ? FLV_FROM_POSTERIOR : FLV_FROM_PF))
+      continue;
     const double gap = check->p->tables.log_z - check->p->graph->log_z;
     const double value =
         flv_model_value(&check->p->model, forward ? flv_forward_kl : flv_reverse_kl, NULL);
@@ -119,6 +120,25 @@ void flv_state_baseline_local(flv_check *check, const char *objective) {
     compare(check, spare(check, 0), (batch - 1.0) / batch, REVERSE, FLV_PART_PF);
     compare(check, spare(check, 0), 1.0, REVERSE, FLV_PART_PB);
   }
+}
+
+// A trajectory that is alone in its batch has no others: leave_one_out's baseline is then global's,
+// which shows in the variance.
+void flv_state_baseline_alone(flv_check *check, const char *objective) {
+  flv_problem *p = check->p;
+  double trace[2][2];
+  if (!p->enumerated) {
+    flv_check_skip(check, "%.4g trajectories cannot be enumerated", p->n_paths);
+    return;
+  }
+  for (int k = 0; k < 2; k++) {
+    flv_choice choice;
+    const char *options = k == 0 ? "baseline=leave_one_out" : "baseline=global";
+    if (!flv_check_choose(check, &choice, objective, options)) return;
+    flv_expect_run(&p->expect, &choice.chosen, &p->tables, p->log_path[FLV_FROM_OTHER], 1, true);
+    memcpy(trace[k], p->expect.trace, sizeof trace[k]);
+  }
+  for (int side = 0; side < 2; side++) flv_check_numbers(check, trace[0][side], trace[1][side]);
 }
 
 // E[(1/B) sum (c_i - mean c)^2] = (B-1)/B Var_q[c] with q held fixed, and the gradient of the

@@ -13,11 +13,16 @@ static bool can_enumerate(flv_check *c) {
   return false;
 }
 
-// The gradient of the expected loss, and of log Z's own.
+// The gradient of the expected loss, and of log Z's own, which is a mean over the batch.
 static bool compare_loss(flv_check *c, const flv_spec *spec, flv_functional f, const flv_fixed *q,
                          int parts) {
   if (!flv_check_loss(c, spec, f, q, parts)) return false;
   flv_check_derive(c, 1, flv_flow_log_z, q, FLV_PART_LOG_Z);
+  flv_check_slopes(c, spare(c, 0), 1.0, 1);
+  flv_spec pair = *spec;
+  pair.batch = 2;
+  if (!flv_expect_can(&c->p->paths, 2)) return true;
+  if (!flv_check_expect(c, spare(c, 0), NULL, &pair)) return false;
   flv_check_slopes(c, spare(c, 0), 1.0, 1);
   return true;
 }

@@ -13,9 +13,13 @@ static double *spare(flv_check *c, int k) { return c->p->vector[FLV_CHECK_VECTOR
 enum { MAX_PATHS = 300 }; // the others' mean is taken by going through all others
 static const double cap = 1.5;
 
-typedef enum kind { SELF_NORMALISED, PLAIN, NONE, CLIPPED, RELEASED, KINDS } kind;
-static const char *const kind_words[] = {"weights=self_normalised", "weights=plain", "weights=none",
-                                         "weights=clipped cap=1.5", "weights=plain released=true"};
+typedef enum kind { SELF_NORMALISED, PLAIN, NONE, CLIPPED, RELEASED, RELEASED_NONE, KINDS } kind;
+static const char *const kind_words[] = {"weights=self_normalised",
+                                         "weights=plain",
+                                         "weights=none",
+                                         "weights=clipped cap=1.5",
+                                         "weights=plain released=true",
+                                         "weights=none released=true"};
 typedef enum baseline { BASE_NONE, BASE_LOCAL, BASE_GLOBAL, BASE_OTHERS, BASES } baseline;
 static const char *const base_words[] = {"baseline=none", "baseline=local", "baseline=global",
                                          "baseline=leave_one_out"};
@@ -39,6 +43,7 @@ static const family families[] = {{"reverse_kl", "", {1.0, 0.0}, {1.0, 0.0}, 0.0
 
 typedef struct estimate { // of one batch; arrays [n]
   int n;
+  double *log_pi;
   double *c, *u;         // log-ratios, P_F / pi
   double *wf, *wb;       // weights of E_PF, of E_PB
   double *f, *score;     // an integrand; w_i (f_i - b_i)
@@ -50,15 +55,17 @@ typedef struct estimate { // of one batch; arrays [n]
   void *block;
 } estimate;
 
+// The behaviour policy makes the first trajectory so often that its weights are 0.
 static bool open_estimate(estimate *x, const flv_problem *p) {
-  *x = (estimate){.n = p->paths.n};
-  const flv_slot slots[] = {FLV_SLOT(x->c, x->n),     FLV_SLOT(x->u, x->n),
-                            FLV_SLOT(x->wf, x->n),    FLV_SLOT(x->wb, x->n),
-                            FLV_SLOT(x->f, x->n),     FLV_SLOT(x->score, x->n),
-                            FLV_SLOT(x->to_pf, x->n), FLV_SLOT(x->to_pb, x->n)};
-  x->block = flv_bind(8, slots);
+  *x = (estimate){.n = p->paths.n, .log_z = p->tables.log_z};
+  const flv_slot slots[] = {
+      FLV_SLOT(x->c, x->n),     FLV_SLOT(x->u, x->n),     FLV_SLOT(x->wf, x->n),
+      FLV_SLOT(x->wb, x->n),    FLV_SLOT(x->f, x->n),     FLV_SLOT(x->score, x->n),
+      FLV_SLOT(x->to_pf, x->n), FLV_SLOT(x->to_pb, x->n), FLV_SLOT(x->log_pi, x->n)};
+  x->block = flv_bind(sizeof slots / sizeof *slots, slots);
   for (int i = 0; x->block && i < x->n; i++) {
-    x->u[i] = exp(p->log_path[FLV_FROM_PF][i] - p->log_path[FLV_FROM_OTHER][i]);
+    x->log_pi[i] = i == 0 ? 2000.0 : p->log_path[FLV_FROM_OTHER][i];
+    x->u[i] = exp(p->log_path[FLV_FROM_PF][i] - x->log_pi[i]);
     x->c[i] = p->log_path[FLV_FROM_PF][i] - p->log_path[FLV_FROM_POSTERIOR][i] - p->graph->log_z;
   }
   return x->block;
@@ -80,14 +87,15 @@ static double sum_of(const double *w, int n) {
 static void fill_weights(const estimate *x, double *w, bool pb) {
   double shares = 0.0; // of softmax(-c)
   for (int i = 0; i < x->n; i++) {
-    w[i] = (x->kind == NONE ? 1.0 : x->u[i]) * (pb ? exp(-x->c[i]) : 1.0);
+    w[i] =
+        (x->kind == NONE || x->kind == RELEASED_NONE ? 1.0 : x->u[i]) * (pb ? exp(-x->c[i]) : 1.0);
     shares += exp(-x->c[i]);
   }
   if (x->kind == SELF_NORMALISED || x->kind == NONE) {
     divide(w, x->n, sum_of(w, x->n));
     return;
   }
-  divide(w, x->n, !pb ? 1.0 : x->kind == RELEASED ? shares : exp(x->log_z));
+  divide(w, x->n, !pb ? 1.0 : x->kind >= RELEASED ? shares : exp(x->log_z));
   for (int i = 0; i < x->n && x->kind == CLIPPED; i++) w[i] = fmin(w[i], cap);
   divide(w, x->n, x->n);
 }
@@ -227,15 +235,13 @@ static bool compare_family(flv_check *c, estimate *x, const family *k) {
     const bool weighted = run % 2;
     x->kind = (kind)(run / 2 % KINDS);
     x->baseline = (baseline)(run / 2 / KINDS);
-    if ((x->kind == RELEASED && (alpha || weighted)) || (!scores && x->baseline != BASE_NONE))
+    if ((x->kind >= RELEASED && (alpha || weighted)) || (!scores && x->baseline != BASE_NONE))
       continue;
     snprintf(options, sizeof options, "%s %s %s weighted_log_z=%s", k->options, kind_words[x->kind],
              scores ? base_words[x->baseline] : "", weighted ? "true" : "false");
     if (!flv_check_choose(c, &choice, k->name, options)) return false;
     fill_estimate(x, k, weighted);
-    if (!flv_expect_all(&c->p->expect, &choice.chosen, &c->p->tables,
-                        c->p->log_path[FLV_FROM_OTHER]))
-      return false;
+    if (!flv_expect_all(&c->p->expect, &choice.chosen, &c->p->tables, x->log_pi)) return false;
     compare(c, x);
   }
   return true;
@@ -252,7 +258,6 @@ void flv_state_estimator(flv_check *check, const char *objective) {
     flv_check_skip(check, "out of memory for %d trajectories", p->paths.n);
     return;
   }
-  x.log_z = p->tables.log_z;
   for (size_t k = 0; k < sizeof families / sizeof *families; k++)
     if (strcmp(families[k].name, objective) == 0 && !compare_family(check, &x, &families[k])) break;
   flv_free(x.block);

@@ -101,7 +101,7 @@ class Bench:
         begin = time.monotonic()
         if not self.holds(os.path.join(build, 'fluvial')):
             sys.exit('mutate: `fluvial gradients` fails without any mutation')
-        self.limit = 10.0 + 10.0 * (time.monotonic() - begin)
+        self.limit = 5.0 + 5.0 * (time.monotonic() - begin)
 
     def holds(self, program):
         """Whether every statement holds: on the quick problem, then on all of fluvial's own."""

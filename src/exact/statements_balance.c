@@ -118,11 +118,17 @@ typedef struct loss_row {
   flv_fixed fixed; // what is not of the behaviour policy
 } loss_row;
 
+// Of a mean over trajectories the expectation is the same for every batch.
+static bool is_mean(flv_functional f) {
+  return f == flv_subtb_loss || f == flv_fl_subtb_loss || f == flv_fl_db_sum;
+}
+
 static void check_rows(flv_check *c, const loss_row *row, size_t n, const char *objective) {
   for (size_t k = 0; k < n; k++) {
     if (strcmp(row[k].name, objective) != 0) continue;
     for (int b = FLV_FROM_PF; b <= FLV_FROM_OTHER; b++) {
-      const flv_spec spec = {objective, row[k].options, (flv_behaviour)b, 1};
+      const bool pairs = b == FLV_FROM_OTHER && is_mean(row[k].f) && flv_check_enumerates(c, 2);
+      const flv_spec spec = {objective, row[k].options, (flv_behaviour)b, pairs ? 2 : 1};
       const flv_fixed from = flv_check_fixed(c, spec.behaviour);
       flv_fixed q = row[k].fixed;
       q.log_q = from.log_q;

@@ -98,11 +98,11 @@ static void engine_free(engine *e) {
 }
 
 static flv_status engine_init(engine *e, const flv_problem *p, unsigned needs, flv_error *err) {
-  *e = (engine){.action = calloc((size_t)p->graph->length, sizeof *e->action)};
+  flv_policy policy = p->policy;
+  policy.needs = needs;
+  if (needs & FLV_NEEDS_FLOWS) policy.log_f = -1; // flows are P_F's logits
+  *e = (engine){.policy = policy, .action = calloc((size_t)p->graph->length, sizeof *e->action)};
   if (!e->action) return flv_fail(err, FLV_ENOMEM, "out of memory for a trajectory");
-  e->policy = p->policy;
-  e->policy.needs = needs;
-  if (needs & FLV_NEEDS_FLOWS) e->policy.log_f = -1; // flows are P_F's logits
   FLV_TRY(flv_batch_init(&e->batch, &e->policy, 1, true, true, err));
   FLV_TRY(flv_sampler_init(&e->sampler, &e->batch, err));
   // a policy with a log F needs its cotangents

@@ -99,28 +99,28 @@ class Bench:
         self.link = shlex.split(commands[-1])
         self.limit = 600.0
         begin = time.monotonic()
-        if not self.holds(os.path.join(build, 'fluvial')):
+        if self.judge(os.path.join(build, 'fluvial')) != 'survived':
             sys.exit('mutate: `fluvial gradients` fails without any mutation')
         self.limit = 5.0 + 5.0 * (time.monotonic() - begin)
 
-    def holds(self, program):
-        """Whether every statement holds: on the quick problem, then on all of fluvial's own."""
+    def judge(self, program):
+        """'survived' where every statement holds, on the quick problem and then on all of fluvial's own."""
         environment = dict(os.environ, OMP_NUM_THREADS='1')
         for operands in ([self.quick], []):
             try:
                 done = subprocess.run([program, 'gradients', '--seeds', '1'] + operands, env=environment,
                                       timeout=self.limit, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             except subprocess.TimeoutExpired:
-                return False
+                return 'too slow'
             if done.returncode != 0:
-                return False
-        return True
+                return 'caught'
+        return 'survived'
 
     def run(self, command, where):
         return subprocess.run(command, cwd=where, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode
 
     def try_mutant(self, number, mutant):
-        """'caught', 'survived', or 'no program' where it does not compile."""
+        """'caught', 'too slow' (which is caught as well), 'survived', or 'no program': it does not compile."""
         stem = os.path.join(self.scratch, f'{number}')
         source, object_, program = stem + '.c', stem + '.o', stem + '.out'
         pathlib.Path(source).write_text(mutant.text)
@@ -133,7 +133,7 @@ class Bench:
         try:
             if self.run(command + ['-w', '-O1'], self.build) or self.run(self.shell(link), self.build):
                 return 'no program'
-            return 'survived' if self.holds(program) else 'caught'
+            return self.judge(program)
         finally:
             for path in (source, object_, program):
                 if os.path.exists(path):
@@ -159,7 +159,7 @@ def read_allowed():
 
 
 def try_all(bench, chosen, allowed, jobs, verbose):
-    counts = {'caught': 0, 'survived': 0, 'allowed': 0, 'no program': 0}
+    counts = {'caught': 0, 'too slow': 0, 'survived': 0, 'allowed': 0, 'no program': 0}
     survivors, begin, told = [], time.monotonic(), 0.0
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
         waiting = {pool.submit(bench.try_mutant, k, m): m for k, m in enumerate(chosen)}
@@ -170,7 +170,7 @@ def try_all(bench, chosen, allowed, jobs, verbose):
             counts[verdict] += 1
             if verdict == 'survived':
                 survivors.append(mutant)
-            if verbose or verdict in ('survived', 'no program'):
+            if verbose or verdict not in ('caught', 'allowed'):
                 print(f'{verdict:10} {mutant.path}:{mutant.line} ({mutant.kind}): {mutant.after}', flush=True)
             spent = time.monotonic() - begin
             if spent - told > 10.0 or done == len(chosen):
@@ -203,9 +203,10 @@ def main():
         return 0
     with tempfile.TemporaryDirectory() as scratch:
         counts, survivors = try_all(Bench(args.build, scratch), chosen, allowed, args.jobs, args.verbose)
-    tried = len(chosen) - counts['no program']
-    print(f'mutate: of {tried} mutants {counts["caught"]} were caught, {counts["allowed"]} are excused in {ALLOWED}, '
-          f'{len(survivors)} survived' + (f'; {counts["no program"]} did not compile' if counts['no program'] else ''))
+    tried, caught = len(chosen) - counts['no program'], counts['caught'] + counts['too slow']
+    print(f'mutate: of {tried} mutants {caught} were caught ({counts["too slow"]} of them by the time they took), '
+          f'{counts["allowed"]} are excused in {ALLOWED}, {len(survivors)} survived'
+          + (f'; {counts["no program"]} did not compile' if counts['no program'] else ''))
     return 1 if survivors or stale else 0
 
 

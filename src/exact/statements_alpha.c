@@ -64,7 +64,7 @@ void flv_state_tsallis(flv_check *check, const char *objective) {
     const double a = objective_orders[k];
     flv_check_derive(check, 0, flv_tsallis, &objective_orders[k], FLV_PART_POLICY);
     for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
-      if (rows[r].batch > 1 && !p->enumerated) continue;
+      if (rows[r].batch > 1 && !flv_check_enumerates(check, 2)) continue;
       flv_check_set_log_z(check, p->graph->log_z + rows[r].shift);
       for (int b = FLV_FROM_PF; b <= FLV_FROM_POSTERIOR; b++) {
         char options[80];
@@ -114,7 +114,7 @@ static double numerator_loss(const void *cfg, const flv_trajectories *t, flv_cot
 // grad E_PF[w^a] / (a-1), w = R P_B / P_F, for every behaviour policy.
 void flv_state_renyi(flv_check *check, const char *objective) {
   flv_problem *p = check->p;
-  if (!p->enumerated || !flv_expect_can(&p->paths, 2)) {
+  if (!flv_check_enumerates(check, 2)) {
     flv_check_skip(check, "pairs of %.4g trajectories are too many", p->n_paths);
     return;
   }

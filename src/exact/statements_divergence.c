@@ -82,7 +82,7 @@ void flv_state_mixture(flv_check *check, const char *objective) {
         const flv_spec spec = {objective, options, (flv_behaviour)(run % 3), 1 + run / 3};
         snprintf(options, sizeof options, "weights=plain baseline=%s %s", baselines[b],
                  rows[k].options);
-        if (spec.batch == 2 && !check->p->enumerated) continue;
+        if (spec.batch == 2 && !flv_check_enumerates(check, 2)) continue;
         if (!flv_check_expect(check, spare(check, 0), NULL, &spec)) return;
         flv_check_slopes(check, spare(check, 0), rows[k].scale, 2);
       }

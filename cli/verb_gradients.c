@@ -93,7 +93,7 @@ static void collect(void *user, const flv_gradients_row *r) {
 
 // ---- printing ----
 
-enum { STATEMENT_AT = 56 };
+enum { STATEMENT_AT = 59 };
 
 static void number_text(char *text, size_t size, double v) {
   if (v < 0.0)
@@ -110,13 +110,13 @@ static void print_row(const total *x) {
                         : row_fits(x->logits, x->parameters) ? "ok"
                                                              : "FAILED";
   const int at =
-      printf("%-8s %-8s %-8s %8d  %-19s ", verdict, logits, parameters, x->checked, x->source);
+      printf("%-8s %-8s %-8s %8d  %-22s ", verdict, logits, parameters, x->checked, x->source);
   cli_wrap(stdout, at, STATEMENT_AT, cli_text_width(stdout), x->statement);
 }
 
 static void print_table(const table *t, bool reasons) {
-  printf("%-8s %-8s %-8s %8s  %-19s %s\n", "", "logits", "network", "", "", "");
-  printf("%-8s %-8.0e %-8.0e %8s  %-19s %s\n", "bound", FLV_GRADIENTS_LOGITS,
+  printf("%-8s %-8s %-8s %8s  %-22s %s\n", "", "logits", "network", "", "", "");
+  printf("%-8s %-8.0e %-8.0e %8s  %-22s %s\n", "bound", FLV_GRADIENTS_LOGITS,
          FLV_GRADIENTS_PARAMETERS, "problems", "source", "statement");
   for (int k = 0; k < t->n; k++) print_row(&t->row[k]);
   for (int k = 0; k < t->n; k++) {

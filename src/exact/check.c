@@ -54,10 +54,6 @@ bool flv_check_choose(flv_check *check, flv_choice *choice, const char *objectiv
                    check->p->env->name);
     return false;
   }
-  if (impl->needs & (FLV_NEEDS_FLOWS | FLV_NEEDS_INFLOW | FLV_NEEDS_TARGET)) {
-    flv_check_skip(check, "'%s' reads flows of edges or a target network", objective);
-    return false;
-  }
   flv_error err = {0};
   if (flv_params_default(*list, choice->cfg, &err) != FLV_OK) {
     flv_check_skip(check, "%s", err.text);
@@ -67,13 +63,17 @@ bool flv_check_choose(flv_check *check, flv_choice *choice, const char *objectiv
   return set_options(check, *list, choice->cfg, options);
 }
 
+bool flv_check_enumerates(const flv_check *check, int batch) {
+  return check->p->enumerated && flv_expect_can(&check->p->paths, batch);
+}
+
 bool flv_check_expect(flv_check *check, double *grad, double *loss, const flv_spec *spec) {
   flv_problem *p = check->p;
   flv_choice choice;
   flv_linear linear;
   if (!flv_check_choose(check, &choice, spec->objective, spec->options)) return false;
   const size_t bytes = (size_t)flv_layout_of(p->graph).size * sizeof *grad;
-  if (p->enumerated && flv_expect_can(&p->paths, spec->batch)) {
+  if (flv_check_enumerates(check, spec->batch)) {
     const double *log_q = p->log_path[spec->behaviour];
     flv_expect_run(&p->expect, &choice.chosen, &p->tables, log_q, spec->batch, false);
     memcpy(grad, p->expect.mean, bytes);
@@ -156,6 +156,21 @@ void flv_check_derive_paths(flv_check *check, int slot, flv_functional f, const 
                             int parts) {
   const double length = check->p->graph->length;
   derive(check, slot, f, argument, parts, check->p->n_paths * length * length);
+}
+
+bool flv_check_loss(flv_check *check, const flv_spec *spec, flv_functional f,
+                    const flv_fixed *fixed, int parts) {
+  double loss;
+  double *const grad = check->p->vector[FLV_CHECK_VECTOR];
+  if (!flv_check_expect(check, grad, &loss, spec)) return false;
+  if (fixed->paths)
+    flv_check_derive_paths(check, 0, f, fixed, parts);
+  else
+    flv_check_derive(check, 0, f, fixed, parts);
+  flv_check_slopes(check, grad, 1.0, 0);
+  if (flv_check_enumerates(check, spec->batch))
+    flv_check_numbers(check, loss, flv_model_value(&check->p->model, f, fixed));
+  return true;
 }
 
 // ---- comparisons ----

@@ -47,6 +47,9 @@ typedef struct flv_choice { // an objective and memory for its options
 bool flv_check_choose(flv_check *check, flv_choice *choice, const char *objective,
                       const char *options);
 
+// Whether all batches of this many trajectories are enumerated.
+bool flv_check_enumerates(const flv_check *check, int batch);
+
 // E[G], [layout.size], under the present parameters: by enumeration, or by dynamic programming when
 // batches are too many and the objective is linear. Also *loss, E[loss] (NaN by dynamic
 // programming), unless NULL. False, with the reason in the check, when neither can be.
@@ -66,6 +69,12 @@ void flv_check_slopes(flv_check *check, const double *grad, double scale, int sl
 void flv_check_vectors(flv_check *check, const double *a, double scale, const double *b, int parts);
 void flv_check_numbers(flv_check *check, double a, double b); // relative to max(|b|, 1e-3)
 void flv_check_add(flv_check *check, double residual);
+
+// The gradient of the expected loss, with the behaviour policy held fixed: an expected gradient
+// against the derivatives of f(fixed), into slot 0 and the first vector, and the losses. f walks
+// over trajectories where fixed->paths is there. False as for flv_check_expect.
+bool flv_check_loss(flv_check *check, const flv_spec *spec, flv_functional f,
+                    const flv_fixed *fixed, int parts);
 
 // Learned log Z from here on, for both sides.
 void flv_check_set_log_z(flv_check *check, double log_z);

@@ -5,6 +5,8 @@
 // makes of them,
 //   E[loss], E[G], and tr Cov[G] = E ||G||^2 - ||E[G]||^2
 // are sums over n^B batches. Gradients are with respect to logits, log F and log Z (tables.h).
+// Objectives on edge flows (FLV_NEEDS_FLOWS) take P_F's logits for log F(s -> s'): their gradients
+// come to those logits alone.
 #ifndef FLUVIAL_EXACT_EXPECT_H
 #define FLUVIAL_EXACT_EXPECT_H
 
@@ -12,7 +14,7 @@
 #include "exact/tables.h"
 #include "fluvial/objective.h"
 
-enum { FLV_EXPECT_BATCH = 3, FLV_EXPECT_BATCHES = 1 << 15 };
+enum { FLV_EXPECT_BATCH = 3, FLV_EXPECT_BATCHES = 1 << 15, FLV_EXPECT_ALL = 1 << 11 };
 
 // An objective with its options.
 typedef struct flv_chosen {
@@ -22,16 +24,20 @@ typedef struct flv_chosen {
 
 typedef struct flv_expect {
   const flv_paths *paths;
-  double *mean;    // [layout.size] E[G] of the latest run
-  double loss;     // E[loss]
-  double trace[2]; // tr Cov of the gradients of P_F's and of P_B's logits
+  const flv_tables *target; // of the target network; NULL: the same as the policy's
+  double *mean;             // [layout.size] E[G] of the latest run
+  double loss, ess;         // E[loss]; effective sample size of the latest batch
+  double trace[2];          // tr Cov of the gradients of P_F's and of P_B's logits
   // working memory: one batch
-  int32_t offset[FLV_EXPECT_BATCH + 1];
-  double *log_pf, *log_pb, *log_f, *exit, *r_state; // [FLV_EXPECT_BATCH * length]
-  double log_r[FLV_EXPECT_BATCH], log_pi[FLV_EXPECT_BATCH];
+  int capacity;                                      // most trajectories of it
+  int32_t *path, *offset;                            // [capacity], [capacity + 1]
+  double *log_pf, *log_pb, *log_f, *exit, *r_state;  // [capacity * length]
+  double *log_inflow, *log_pf_target, *log_f_target; // likewise
+  double *log_r, *log_pi;                            // [capacity]
+  double *inflow;                                    // [n_states] log inflow
   flv_cotangents d;
   double *scratch;
-  double *one; // [layout.size] gradient of one batch
+  double *one; // [layout.size + n_states] gradient of one batch, and cotangents of log inflow
   void *block;
 } flv_expect;
 
@@ -45,5 +51,11 @@ bool flv_expect_can(const flv_paths *paths, int batch);
 // behaviour policy. trace is computed where asked for (it costs a pull-back per batch), else 0.
 void flv_expect_run(flv_expect *expect, const flv_chosen *chosen, const flv_tables *tables,
                     const double *log_q, int batch, bool with_trace);
+
+// The one batch that holds every trajectory once, with log_pi [paths->n] for the behaviour policy:
+// its loss, gradient (in mean) and ess. False, and nothing done, when there are more than
+// FLV_EXPECT_ALL of them.
+bool flv_expect_all(flv_expect *expect, const flv_chosen *chosen, const flv_tables *tables,
+                    const double *log_pi);
 
 #endif

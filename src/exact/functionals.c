@@ -62,6 +62,54 @@ flv_complex flv_power_sum(const flv_model *model, const void *argument) {
   return sum[g->n_states];
 }
 
+flv_complex flv_mixed_kl(const flv_model *model, const void *argument) {
+  const double r = *(const double *)argument;
+  return (1.0 - r) * flv_reverse_kl(model, NULL) + r * flv_forward_kl(model, NULL);
+}
+
+flv_complex flv_renyi(const flv_model *model, const void *argument) {
+  const double a = *(const double *)argument;
+  if (a == 1.0) return flv_forward_kl(model, NULL);
+  return clog(flv_power_sum(model, argument)) / (a - 1.0);
+}
+
+flv_complex flv_tsallis(const flv_model *model, const void *argument) {
+  const double a = *(const double *)argument;
+  if (a == 1.0) return flv_forward_kl(model, NULL);
+  return (flv_power_sum(model, argument) - 1.0) / (a - 1.0);
+}
+
+// ---- penalties ----
+
+// e^x, along its tangent beyond 40.
+static flv_complex tangent_exp(flv_complex x) {
+  return creal(x) > 40.0 ? exp(40.0) * (x - 39.0) : cexp(x);
+}
+
+// e^x - x - 1, by its series where that would cancel.
+static flv_complex exp_rest(flv_complex x) {
+  if (cabs(x) > 0.5) return tangent_exp(x) - x - 1.0;
+  flv_complex term = x, sum = 0.0;
+  for (int n = 2; n < 20; n++) sum += term *= x / n;
+  return sum;
+}
+
+flv_complex flv_penalise(const flv_fixed *q, flv_complex residual) {
+  const flv_complex d = residual, magnitude = creal(d) < 0.0 ? -d : d;
+  switch (q->penalty) {
+  case FLV_PENALTY_HALF_SQUARED:
+    return 0.5 * d * d;
+  case FLV_PENALTY_HUBER:
+    return creal(magnitude) <= q->knob ? 0.5 * d * d : q->knob * (magnitude - 0.5 * q->knob);
+  case FLV_PENALTY_SHIFTED_COSH:
+    return exp_rest(d) + exp_rest(-d);
+  case FLV_PENALTY_LINEX:
+    return q->knob == 0.0 ? 0.5 * d * d : exp_rest(-q->knob * d) / (q->knob * q->knob);
+  default:
+    return d * d;
+  }
+}
+
 // ---- moments of c under a fixed policy ----
 
 typedef struct moments {
@@ -131,7 +179,7 @@ flv_complex flv_db_sum(const flv_model *model, const void *argument) {
       d -= g->log_r[t]; // a terminal state's flow is its reward
     else if (!ends)
       d -= model->log_f[t];
-    sum += here * squared(d);
+    sum += here * flv_penalise(q, d);
   }
   return sum;
 }
@@ -150,18 +198,24 @@ static flv_complex log_flow(const flv_model *x, const flv_paths *p, int i, int k
   return x->log_f[s] + (forward ? g->log_r_state[s] : 0.0);
 }
 
-// The square of the residual between nodes j < k of trajectory i.
-static flv_complex square_between(const flv_model *x, const flv_paths *p, int i, int j, int k,
-                                  bool forward) {
+// The residual between nodes j < k of trajectory i.
+static flv_complex residual_between(const flv_model *x, const flv_paths *p, int i, int j, int k,
+                                    bool forward) {
   flv_complex d = log_flow(x, p, i, j, forward) - log_flow(x, p, i, k, forward);
   for (int l = j; l < k; l++) {
     const int m = p->move[p->offset[i] + l];
     d += x->log_pf[m] - x->log_pb[m];
   }
-  return squared(d);
+  return d;
 }
 
-// E_q of the mean of squares over sub-trajectories, weighted by lambda^length; longest: of what
+// lambda^length, or its limits.
+static double weight_of(double lambda, int length, int longest) {
+  if (lambda == 0.0) return length == 1;
+  return isinf(lambda) ? length == longest : pow(lambda, length);
+}
+
+// E_q of the mean of penalties over sub-trajectories, weighted by lambda^length; longest: of what
 // length at most.
 static flv_complex mean_between(const flv_model *x, const flv_fixed *q, int longest, bool forward) {
   const flv_paths *p = q->paths;
@@ -172,8 +226,8 @@ static flv_complex mean_between(const flv_model *x, const flv_fixed *q, int long
     double weights = 0.0;
     for (int j = 0; j < n; j++)
       for (int k = j + 1; k <= n && k - j <= longest; k++) {
-        const double w = pow(q->lambda, k - j);
-        sum += w * square_between(x, p, i, j, k, forward);
+        const double w = weight_of(q->lambda, k - j, n);
+        sum += w * flv_penalise(q, residual_between(x, p, i, j, k, forward));
         weights += w;
       }
     if (n > 0) total += exp(q->log_path[i]) * sum / weights;
@@ -187,6 +241,27 @@ flv_complex flv_db_mean(const flv_model *model, const void *argument) {
 
 flv_complex flv_fl_db_mean(const flv_model *model, const void *argument) {
   return mean_between(model, argument, 1, true);
+}
+
+flv_complex flv_fl_db_sum(const flv_model *model, const void *argument) {
+  const flv_fixed *q = argument;
+  const flv_paths *p = q->paths;
+  flv_complex total = 0.0;
+  for (int i = 0; i < p->n; i++)
+    for (int k = 0; k < n_steps(model->graph, p, i); k++)
+      total += exp(q->log_path[i]) * flv_penalise(q, residual_between(model, p, i, k, k + 1, true));
+  return total;
+}
+
+flv_complex flv_tb_paths(const flv_model *model, const void *argument) {
+  const flv_fixed *q = argument;
+  const flv_paths *p = q->paths;
+  flv_complex total = 0.0;
+  for (int i = 0; i < p->n; i++) {
+    const int n = n_steps(model->graph, p, i);
+    total += exp(q->log_path[i]) * flv_penalise(q, residual_between(model, p, i, 0, n, false));
+  }
+  return total;
 }
 
 flv_complex flv_subtb_loss(const flv_model *model, const void *argument) {
@@ -206,11 +281,60 @@ flv_complex flv_modified_db_loss(const flv_model *model, const void *argument) {
     const int steps = p->offset[i + 1] - p->offset[i] - 1;
     for (int k = 0; k < steps; k++) {
       const int m = p->move[p->offset[i] + k], s = g->dag.from[m], t = g->dag.to[m];
-      const flv_complex d = g->log_r[t] + model->log_pb[m] +
-                            model->log_pf[g->dag.first[s + 1] - 1] - g->log_r[s] -
-                            model->log_pf[m] - model->log_pf[g->dag.first[t + 1] - 1];
-      total += exp(q->log_path[i]) / steps * squared(d);
+      const flv_complex exit = model->log_pf[g->dag.first[t + 1] - 1];
+      const flv_complex d = g->log_r[s] + model->log_pf[m] + (q->detach ? creal(exit) : exit) -
+                            g->log_r[t] - model->log_pb[m] - model->log_pf[g->dag.first[s + 1] - 1];
+      total += exp(q->log_path[i]) / steps * flv_penalise(q, d);
     }
   }
   return total;
+}
+
+// ---- pairs of trajectories ----
+
+// c of trajectory i.
+static flv_complex ratio_of(const flv_model *x, const flv_paths *p, int i) {
+  flv_complex c = 0.0;
+  for (int k = p->offset[i]; k < p->offset[i + 1]; k++) c += ratio_at(x, p->move[k]);
+  return c;
+}
+
+flv_complex flv_variance_pairs(const flv_model *model, const void *argument) {
+  const flv_fixed *q = argument;
+  flv_complex total = 0.0;
+  for (int i = 0; i < q->paths->n; i++) {
+    const flv_complex a = ratio_of(model, q->paths, i);
+    for (int j = 0; j < q->paths->n; j++) {
+      const flv_complex b = ratio_of(model, q->paths, j);
+      const flv_complex mean = q->detach ? creal(0.5 * (a + b)) : 0.5 * (a + b);
+      const double p = exp(q->log_path[i] + q->log_path[j]);
+      total += p * 0.5 * (flv_penalise(q, a - mean) + flv_penalise(q, b - mean));
+    }
+  }
+  return total;
+}
+
+flv_complex flv_contrastive_pairs(const flv_model *model, const void *argument) {
+  const flv_fixed *q = argument;
+  flv_complex total = 0.0;
+  for (int i = 0; i < q->paths->n; i++) {
+    const flv_complex a = ratio_of(model, q->paths, i);
+    for (int j = 0; j < q->paths->n; j++) {
+      const flv_complex b = ratio_of(model, q->paths, j);
+      const double p = exp(q->log_path[i] + q->log_path[j]);
+      total += p * 0.5 * (flv_penalise(q, a - b) + flv_penalise(q, b - a));
+    }
+  }
+  return total;
+}
+
+flv_complex flv_contrastive_halves(const flv_model *model, const void *argument) {
+  const flv_fixed *q = argument;
+  const int half = q->paths->n / 2;
+  flv_complex total = 0.0;
+  for (int i = 0; i < half; i++) {
+    const flv_complex d = ratio_of(model, q->paths, i) - ratio_of(model, q->paths, i + half);
+    total += 0.5 * (flv_penalise(q, d) + flv_penalise(q, -d));
+  }
+  return total / half;
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/logmath.h"
 #include "base/memory.h"
 #include "base/rng.h"
 #include "fluvial/objective.h"
@@ -66,6 +67,8 @@ static flv_status make_memory(flv_problem *p, flv_error *err) {
                             FLV_SLOT(t->log_pb, m),
                             FLV_SLOT(t->pf, m),
                             FLV_SLOT(t->pb, m),
+                            FLV_SLOT(t->log_sum, g->n_states),
+                            FLV_SLOT(p->target.log_sum, g->n_states),
                             FLV_SLOT(p->log_flow, g->n_states),
                             FLV_SLOT(p->log_move[0], m),
                             FLV_SLOT(p->log_move[1], m),
@@ -247,6 +250,7 @@ void flv_problem_refresh(flv_problem *problem) {
 
 void flv_problem_reset(flv_problem *problem) {
   memcpy(problem->x, problem->drawn, (size_t)flv_layout_of(problem->graph).size * sizeof(double));
+  problem->expect.target = NULL;
   flv_problem_refresh(problem);
 }
 
@@ -255,15 +259,23 @@ void flv_problem_read(flv_problem *problem) {
   flv_problem_refresh(problem);
 }
 
+static void draw_other(flv_problem *p) {
+  const int32_t *first = p->graph->dag.first;
+  double *const logits = p->vector[0];
+  for (int m = 0; m < p->graph->n_moves; m++)
+    logits[m] = 1.5 * flv_problem_random(p, DRAW_OTHER, 0, m);
+  flv_softmax_out(p->log_move[FLV_FROM_OTHER], p->graph, logits);
+  p->target.log_pf = p->log_move[FLV_FROM_OTHER];
+  for (int s = 0; s < p->graph->n_states; s++)
+    p->target.log_sum[s] = flv_logsumexp(first[s + 1] - first[s], logits + first[s]);
+}
+
 void flv_problem_draw(flv_problem *problem, uint64_t seed) {
   flv_problem *p = problem;
   p->seed = seed;
   draw_parameters(p);
   read_logits(p);
-  double *const logits = p->vector[0];
-  for (int m = 0; m < p->graph->n_moves; m++)
-    logits[m] = 1.5 * flv_problem_random(p, DRAW_OTHER, 0, m);
-  flv_softmax_out(p->log_move[FLV_FROM_OTHER], p->graph, logits);
+  draw_other(p);
   memcpy(p->drawn, p->x, (size_t)flv_layout_of(p->graph).size * sizeof(double));
   flv_problem_refresh(p);
 }

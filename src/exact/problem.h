@@ -35,6 +35,7 @@ typedef struct flv_problem {
   flv_model model;
   double *x, *drawn;                   // [layout.size] parameters now, and as drawn
   flv_tables tables;                   // of x
+  flv_tables target;                   // of a target network: log_pf of FLV_FROM_OTHER, log_sum
   double *log_flow;                    // [n_states] exact flow of P_B
   double *log_move[3];                 // [n_moves] of each flv_behaviour
   double *log_path[3];                 // [paths.n]
@@ -58,7 +59,7 @@ void flv_problem_free(flv_problem *problem); // accepts NULL
 void flv_problem_draw(flv_problem *problem, uint64_t seed);
 
 // Everything that follows from x: tables, model, the posterior, log-probabilities of trajectories.
-// reset: x as drawn first.
+// reset: x as drawn first, and the policy its own target.
 void flv_problem_refresh(flv_problem *problem);
 void flv_problem_reset(flv_problem *problem);
 

@@ -26,15 +26,27 @@ extern const flv_statement flv_statement_list[]; // ended by one without text
   X(tb_loss)                                                                                       \
   X(db_loss)                                                                                       \
   X(path_loss)                                                                                     \
+  X(regression)                                                                                    \
+  X(pairs)                                                                                         \
+  X(flow_matching) /* statements_flow.c */                                                         \
+  X(soft_dqn)                                                                                      \
+  X(soft_dqn_db)                                                                                   \
+  X(soft_dqn_optimum)                                                                              \
   X(divergence) /* statements_divergence.c */                                                      \
   X(divergence_log_z)                                                                              \
-  X(divergence_value)                                                                              \
+  X(mixture)                                                                                       \
   X(baseline_local)                                                                                \
+  X(baseline_alone)                                                                                \
   X(log_variance)                                                                                  \
   X(contrastive)                                                                                   \
-  X(alpha)                                                                                         \
   X(data_processing)                                                                               \
-  X(subtb) /* statements_subtb.c */                                                                \
+  X(alpha) /* statements_alpha.c */                                                                \
+  X(tsallis)                                                                                       \
+  X(renyi)                                                                                         \
+  X(order)                                                                                         \
+  X(order_one)                                                                                     \
+  X(estimator) /* statements_weights.c */                                                          \
+  X(subtb)     /* statements_subtb.c */                                                            \
   X(subtb_ends)                                                                                    \
   X(optimum) /* statements_engine.c */                                                             \
   X(two_ways)                                                                                      \

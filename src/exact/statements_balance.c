@@ -88,27 +88,12 @@ void flv_state_tb_by_reverse_kl(flv_check *check, const char *objective) {
 
 // ---- the gradient of the expected loss, with the behaviour policy held fixed ----
 
-// lambda is not 0 for losses that are sums over all trajectories.
-static bool loss_gradient(flv_check *c, const flv_spec *spec, flv_functional f, double lambda,
-                          int parts) {
-  double loss;
-  flv_fixed q = flv_check_fixed(c, spec->behaviour);
-  q.lambda = lambda;
-  if (!flv_check_expect(c, spare(c, 0), &loss, spec)) return false;
-  if (lambda > 0.0)
-    flv_check_derive_paths(c, 0, f, &q, parts);
-  else
-    flv_check_derive(c, 0, f, &q, parts);
-  flv_check_slopes(c, spare(c, 0), 1.0, 0);
-  if (!isnan(loss)) flv_check_numbers(c, loss, flv_model_value(&c->p->model, f, &q));
-  return true;
-}
-
 void flv_state_tb_loss(flv_check *check, const char *objective) {
   for (int b = 0; b < 2; b++) {
     const flv_spec spec = {objective, "", b == 0 ? FLV_FROM_PF : FLV_FROM_OTHER, 1 + b};
-    const int parts = FLV_PART_POLICY | FLV_PART_LOG_Z;
-    if (!loss_gradient(check, &spec, flv_tb_loss, 0.0, parts)) return;
+    flv_fixed q = flv_check_fixed(check, spec.behaviour);
+    q.paths = NULL;
+    if (!flv_check_loss(check, &spec, flv_tb_loss, &q, FLV_PART_POLICY | FLV_PART_LOG_Z)) return;
   }
 }
 
@@ -117,29 +102,181 @@ void flv_state_db_loss(flv_check *check, const char *objective) {
     const flv_behaviour behaviour = b == 0 ? FLV_FROM_PF : FLV_FROM_OTHER;
     const flv_spec sum = {objective, "mean=trajectories", behaviour, 1 + b};
     const flv_spec mean = {objective, "mean=transitions", behaviour, 1};
-    if (!loss_gradient(check, &sum, flv_db_sum, 0.0, FLV_PART_ALL)) return;
-    if (!loss_gradient(check, &mean, flv_db_mean, 1.0, FLV_PART_ALL)) return;
+    flv_fixed q = flv_check_fixed(check, behaviour);
+    q.lambda = 1.0;
+    if (!flv_check_loss(check, &mean, flv_db_mean, &q, FLV_PART_ALL)) return;
+    q.paths = NULL;
+    if (!flv_check_loss(check, &sum, flv_db_sum, &q, FLV_PART_ALL)) return;
+  }
+}
+
+// Rows of one objective, for trajectories from P_F and from another policy.
+typedef struct loss_row {
+  const char *name, *options;
+  flv_functional f;
+  int parts;
+  flv_fixed fixed; // what is not of the behaviour policy
+} loss_row;
+
+// Of a mean over trajectories the expectation is the same for every batch.
+static bool is_mean(flv_functional f) {
+  return f == flv_subtb_loss || f == flv_fl_subtb_loss || f == flv_fl_db_sum;
+}
+
+static void check_rows(flv_check *c, const loss_row *row, size_t n, const char *objective) {
+  for (size_t k = 0; k < n; k++) {
+    if (strcmp(row[k].name, objective) != 0) continue;
+    for (int b = FLV_FROM_PF; b <= FLV_FROM_OTHER; b++) {
+      const bool pairs = b == FLV_FROM_OTHER && is_mean(row[k].f) && flv_check_enumerates(c, 2);
+      const flv_spec spec = {objective, row[k].options, (flv_behaviour)b, pairs ? 2 : 1};
+      const flv_fixed from = flv_check_fixed(c, spec.behaviour);
+      flv_fixed q = row[k].fixed;
+      q.log_q = from.log_q;
+      q.paths = from.paths;
+      q.log_path = from.log_path;
+      if (!flv_check_loss(c, &spec, row[k].f, &q, row[k].parts)) return;
+    }
   }
 }
 
 void flv_state_path_loss(flv_check *check, const char *objective) {
+  static const loss_row rows[] = {
+      {"modified_db", "", flv_modified_db_loss, FLV_PART_ALL, {0}},
+      {"modified_db", "detach_exit=true", flv_modified_db_loss, FLV_PART_ALL, {.detach = true}},
+      {"subtb", "lambda=0.9", flv_subtb_loss, FLV_PART_ALL, {.lambda = 0.9}},
+      {"subtb", "lambda=2", flv_subtb_loss, FLV_PART_ALL, {.lambda = 2.0}},
+      {"subtb", "lambda=0", flv_subtb_loss, FLV_PART_ALL, {.lambda = 0.0}},
+      {"subtb", "lambda=inf", flv_subtb_loss, FLV_PART_ALL, {.lambda = HUGE_VAL}},
+      {"fl_db", "", flv_fl_db_mean, FLV_PART_ALL, {.lambda = 1.0}},
+      {"fl_db", "mean=trajectories", flv_fl_db_sum, FLV_PART_ALL, {0}},
+      {"fl_subtb", "lambda=0.9", flv_fl_subtb_loss, FLV_PART_ALL, {.lambda = 0.9}},
+  };
+  check_rows(check, rows, sizeof rows / sizeof *rows, objective);
+}
+
+// ---- regression losses ----
+
+#define HALF .penalty = FLV_PENALTY_HALF_SQUARED
+#define HUBER .penalty = FLV_PENALTY_HUBER
+#define COSH .penalty = FLV_PENALTY_SHIFTED_COSH
+#define LINEX .penalty = FLV_PENALTY_LINEX
+
+// The losses on tb, where log Z moves residuals to either side of Huber's delta and, when it is far
+// off, to where exponentials go on along their tangents.
+static void tb_regression(flv_check *check) {
+  static const loss_row rows[] = {
+      {"tb", "loss=half_squared", flv_tb_paths, FLV_PART_ALL, {HALF}},
+      {"tb", "loss=huber delta=0.7", flv_tb_paths, FLV_PART_ALL, {HUBER, .knob = 0.7}},
+      {"tb", "loss=shifted_cosh", flv_tb_paths, FLV_PART_ALL, {COSH}},
+      {"tb", "loss=linex alpha=1", flv_tb_paths, FLV_PART_ALL, {LINEX, .knob = 1.0}},
+      {"tb", "loss=linex alpha=-0.5", flv_tb_paths, FLV_PART_ALL, {LINEX, .knob = -0.5}},
+      {"tb", "loss=linex alpha=1e-4", flv_tb_paths, FLV_PART_ALL, {LINEX, .knob = 1e-4}},
+      {"tb", "loss=linex alpha=0", flv_tb_paths, FLV_PART_ALL, {LINEX, .knob = 0.0}},
+  };
+  static const double shift[] = {-0.4, 60.0, -60.0};
+  for (int k = 0; k < 3; k++) {
+    flv_check_set_log_z(check, check->p->graph->log_z + shift[k]);
+    check_rows(check, rows, sizeof rows / sizeof *rows, "tb");
+  }
+}
+
+void flv_state_regression(flv_check *check, const char *objective) {
+  (void)objective;
+  static const loss_row rows[] = {
+      {"db", "loss=linex alpha=1", flv_db_mean, FLV_PART_ALL, {LINEX, .knob = 1.0, .lambda = 1.0}},
+      {"modified_db",
+       "loss=linex alpha=1",
+       flv_modified_db_loss,
+       FLV_PART_ALL,
+       {LINEX, .knob = 1.0}},
+      {"subtb",
+       "loss=linex alpha=1",
+       flv_subtb_loss,
+       FLV_PART_ALL,
+       {LINEX, .knob = 1.0, .lambda = 0.9}},
+      {"fl_db",
+       "loss=linex alpha=1",
+       flv_fl_db_mean,
+       FLV_PART_ALL,
+       {LINEX, .knob = 1.0, .lambda = 1.0}},
+      {"fl_subtb",
+       "loss=linex alpha=1",
+       flv_fl_subtb_loss,
+       FLV_PART_ALL,
+       {LINEX, .knob = 1.0, .lambda = 0.9}},
+      {"flow_matching",
+       "loss=linex alpha=1",
+       flv_flow_matching_loss,
+       FLV_PART_POLICY,
+       {LINEX, .knob = 1.0}},
+  };
+  enum { MAX_PATHS = 1000 }; // many rows, of functions that are the same everywhere
+  if (!check->p->enumerated || check->p->paths.n > MAX_PATHS) {
+    flv_check_skip(check, "%.4g trajectories are too many for every loss", check->p->n_paths);
+    return;
+  }
+  for (size_t k = 0; k < sizeof rows / sizeof *rows; k++)
+    check_rows(check, &rows[k], 1, rows[k].name);
+  tb_regression(check);
+}
+
+// In a batch of all trajectories.
+static void compare_halves(flv_check *c, const char *objective) {
+  flv_problem *p = c->p;
+  flv_choice choice;
+  flv_fixed q = flv_check_fixed(c, FLV_FROM_OTHER);
+  if (!flv_check_choose(c, &choice, objective, "pairs=halves")) return;
+  if (!flv_expect_all(&p->expect, &choice.chosen, &p->tables, q.log_path)) return;
+  flv_check_derive_paths(c, 0, flv_contrastive_halves, &q, FLV_PART_POLICY);
+  flv_check_slopes(c, p->expect.mean, 1.0, 0);
+  flv_check_numbers(c, p->expect.loss, flv_model_value(&p->model, flv_contrastive_halves, &q));
+}
+
+// Losses of pairs of trajectories. log_variance's for a batch of two; contrastive_balance's for
+// batches of two and, by every pair or by the one that halves leave, of three.
+void flv_state_pairs(flv_check *check, const char *objective) {
   static const struct {
     const char *name, *options;
     flv_functional f;
-    double lambda;
-    int parts;
+    int most; // trajectories of a batch
+    flv_fixed fixed;
   } rows[] = {
-      {"modified_db", "", flv_modified_db_loss, 1.0, FLV_PART_POLICY},
-      {"subtb", "lambda=0.9", flv_subtb_loss, 0.9, FLV_PART_ALL},
-      {"subtb", "lambda=2", flv_subtb_loss, 2.0, FLV_PART_ALL},
-      {"fl_db", "", flv_fl_db_mean, 1.0, FLV_PART_ALL},
-      {"fl_subtb", "lambda=0.9", flv_fl_subtb_loss, 0.9, FLV_PART_ALL},
+      {"log_variance", "loss=linex alpha=1", flv_variance_pairs, 2, {LINEX, .knob = 1.0}},
+      {"log_variance",
+       "loss=linex alpha=1 detach_mean=true",
+       flv_variance_pairs,
+       2,
+       {LINEX, .knob = 1.0, .detach = true}},
+      {"contrastive_balance", "", flv_contrastive_pairs, 3, {0}},
+      {"contrastive_balance", "loss=half_squared", flv_contrastive_pairs, 3, {HALF}},
+      {"contrastive_balance",
+       "loss=huber delta=0.7",
+       flv_contrastive_pairs,
+       3,
+       {HUBER, .knob = 0.7}},
+      {"contrastive_balance",
+       "pairs=halves loss=linex alpha=1",
+       flv_contrastive_pairs,
+       3,
+       {LINEX, .knob = 1.0}},
   };
+  enum { MAX_PATHS = 40 };
+  flv_problem *p = check->p;
+  if (!p->enumerated || p->paths.n > MAX_PATHS) {
+    flv_check_skip(check, "%.4g trajectories are too many to take in pairs", p->n_paths);
+    return;
+  }
   for (size_t k = 0; k < sizeof rows / sizeof *rows; k++) {
     if (strcmp(rows[k].name, objective) != 0) continue;
-    for (int b = 0; b < 2; b++) {
-      const flv_spec spec = {objective, rows[k].options, b == 0 ? FLV_FROM_PF : FLV_FROM_OTHER, 1};
-      if (!loss_gradient(check, &spec, rows[k].f, rows[k].lambda, rows[k].parts)) return;
+    for (int batch = 2; batch <= rows[k].most; batch++) {
+      const flv_spec spec = {objective, rows[k].options, FLV_FROM_OTHER, batch};
+      const flv_fixed from = flv_check_fixed(check, FLV_FROM_OTHER);
+      flv_fixed q = rows[k].fixed;
+      q.paths = from.paths;
+      q.log_path = from.log_path;
+      if (!flv_expect_can(&p->paths, batch)) continue;
+      if (!flv_check_loss(check, &spec, rows[k].f, &q, FLV_PART_POLICY)) return;
     }
   }
+  if (strcmp(objective, "contrastive_balance") == 0) compare_halves(check, objective);
 }

@@ -1,6 +1,7 @@
-// Statements about divergences: the estimators of Table 1, baselines, the log-variance, the alpha
-// family, the data-processing bound.
+// Statements about divergences: the estimators of Table 1, mixtures of them, baselines, the
+// log-variance, the data-processing bound.
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "exact/statements.h"
@@ -60,6 +61,35 @@ void flv_state_divergence(flv_check *check, const char *objective) {
   }
 }
 
+// Of a mixture of both divergences likewise: unbiased with plain weights and the true Z.
+// symmetric_cycles is twice the even mixture.
+void flv_state_mixture(flv_check *check, const char *objective) {
+  static const struct {
+    const char *name, *options;
+    double share, scale;
+  } rows[] = {{"mixed_kl", "forward=0.3", 0.3, 1.0},
+              {"mixed_kl", "forward=0", 0.0, 1.0},
+              {"mixed_kl", "forward=1", 1.0, 1.0},
+              {"symmetric_cycles", "", 0.5, 2.0}};
+  static const char *const baselines[] = {"none", "global", "leave_one_out"};
+  flv_check_set_log_z(check, check->p->graph->log_z);
+  for (size_t k = 0; k < sizeof rows / sizeof *rows; k++) {
+    if (strcmp(rows[k].name, objective) != 0) continue;
+    flv_check_derive(check, 2, flv_mixed_kl, &rows[k].share, FLV_PART_POLICY);
+    for (int b = 0; b < 3; b++) {
+      for (int run = 0; run < 6; run++) { // behaviours, batches of 1 and 2
+        char options[80];
+        const flv_spec spec = {objective, options, (flv_behaviour)(run % 3), 1 + run / 3};
+        snprintf(options, sizeof options, "weights=plain baseline=%s %s", baselines[b],
+                 rows[k].options);
+        if (spec.batch == 2 && !flv_check_enumerates(check, 2)) continue;
+        if (!flv_check_expect(check, spare(check, 0), NULL, &spec)) return;
+        flv_check_slopes(check, spare(check, 0), rows[k].scale, 2);
+      }
+    }
+  }
+}
+
 // log Z follows the gradient of E_pi[(log Z + c)^2]. The loss reported is the divergence that P_F
 // follows, with the learned Z in place of Z^: for D(P_F||P_B) exactly so on-policy; for D(P_B||P_F)
 // where trajectories come from P_B one at a time, since its weights are then 1.
@@ -72,7 +102,8 @@ void flv_state_divergence_log_z(flv_check *check, const char *objective) {
     if (!flv_check_expect(check, spare(check, 0), &loss, &spec)) return;
     flv_check_derive(check, 0, flv_tb_loss, &q, FLV_PART_LOG_Z);
     flv_check_slopes(check, spare(check, 0), 1.0, 0);
-    if (isnan(loss) || b != (forward ? FLV_FROM_POSTERIOR : FLV_FROM_PF)) continue;
+    if (!flv_check_enumerates(check, 1) || b != (forward ? FLV_FROM_POSTERIOR : FLV_FROM_PF))
+      continue;
     const double gap = check->p->tables.log_z - check->p->graph->log_z;
     const double value =
         flv_model_value(&check->p->model, forward ? flv_forward_kl : flv_reverse_kl, NULL);
@@ -89,6 +120,25 @@ void flv_state_baseline_local(flv_check *check, const char *objective) {
     compare(check, spare(check, 0), (batch - 1.0) / batch, REVERSE, FLV_PART_PF);
     compare(check, spare(check, 0), 1.0, REVERSE, FLV_PART_PB);
   }
+}
+
+// A trajectory that is alone in its batch has no others: leave_one_out's baseline is then global's,
+// which shows in the variance.
+void flv_state_baseline_alone(flv_check *check, const char *objective) {
+  flv_problem *p = check->p;
+  double trace[2][2];
+  if (!p->enumerated) {
+    flv_check_skip(check, "%.4g trajectories cannot be enumerated", p->n_paths);
+    return;
+  }
+  for (int k = 0; k < 2; k++) {
+    flv_choice choice;
+    const char *options = k == 0 ? "baseline=leave_one_out" : "baseline=global";
+    if (!flv_check_choose(check, &choice, objective, options)) return;
+    flv_expect_run(&p->expect, &choice.chosen, &p->tables, p->log_path[FLV_FROM_OTHER], 1, true);
+    memcpy(trace[k], p->expect.trace, sizeof trace[k]);
+  }
+  for (int side = 0; side < 2; side++) flv_check_numbers(check, trace[0][side], trace[1][side]);
 }
 
 // E[(1/B) sum (c_i - mean c)^2] = (B-1)/B Var_q[c] with q held fixed, and the gradient of the
@@ -116,41 +166,6 @@ void flv_state_log_variance(flv_check *check, const char *objective) {
 // The mean over pairs of (c_i - c_j)^2 is twice the unbiased variance.
 void flv_state_contrastive(flv_check *check, const char *objective) {
   variance_gradient(check, objective, true);
-}
-
-// ---- the alpha family ----
-
-static const double orders[] = {-0.5, 0.25, 0.5, 2.0};
-
-// grad E_PF[w^a] = (1-a) E_PF[w^a grad log P_F] + a E_PF[w^a grad log P_B], the expectations by
-// dynamic programming: w^a P_F is a product over moves.
-static void alpha_by_chain(flv_check *c, double a, double *grad) {
-  flv_problem *p = c->p;
-  const flv_graph *g = p->graph;
-  const flv_layout at = flv_layout_of(g);
-  for (int m = 0; m < g->n_moves; m++) {
-    const double log_end = flv_move_ends(g, m) ? g->log_r[g->dag.from[m]] - g->log_z : 0.0;
-    p->moments.log_w[m] = (1.0 - a) * p->tables.log_pf[m] + a * (p->tables.log_pb[m] + log_end);
-  }
-  flv_chain_run(&p->moments.chain, p->moments.log_w, NULL);
-  memset(grad, 0, (size_t)at.size * sizeof *grad);
-  for (int m = 0; m < g->n_moves; m++) {
-    const double visit = exp(p->moments.chain.log_total + p->moments.chain.log_visit[m]);
-    grad[at.pf + m] = (1.0 - a) * visit;
-    grad[at.pb + m] = a * visit;
-  }
-  flv_pull_back(grad, g, &p->tables);
-}
-
-void flv_state_alpha(flv_check *check, const char *objective) {
-  (void)objective;
-  for (size_t k = 0; k < sizeof orders / sizeof *orders; k++) {
-    flv_check_derive(check, 0, flv_power_sum, &orders[k], FLV_PART_POLICY);
-    alpha_by_chain(check, orders[k], spare(check, 0));
-    flv_check_slopes(check, spare(check, 0), 1.0, 0);
-    const double sum = flv_model_value(&check->p->model, flv_power_sum, &orders[k]);
-    flv_check_numbers(check, exp(check->p->moments.chain.log_total), sum);
-  }
 }
 
 // ---- the data-processing bound ----

@@ -12,12 +12,13 @@
 static double *spare(flv_check *c, int k) { return c->p->vector[FLV_CHECK_VECTOR + k]; }
 
 // Where P_F is the flow of P_B, F its flow and Z the true one, every residual is 0, every weight
-// the same, and every expected gradient 0.
+// the same, and every expected gradient 0. P_F's logits are F(s) P_F, so that they are flows.
 void flv_state_optimum(flv_check *check, const char *objective) {
   (void)objective;
   flv_problem *p = check->p;
   const flv_layout at = flv_layout_of(p->graph);
-  memcpy(p->x + at.pf, p->log_move[FLV_FROM_POSTERIOR], (size_t)at.pb * sizeof *p->x);
+  for (int m = 0; m < p->graph->n_moves; m++)
+    p->x[at.pf + m] = p->log_move[FLV_FROM_POSTERIOR][m] + p->log_flow[p->graph->dag.from[m]];
   p->x[at.log_z] = p->graph->log_z;
   memset(spare(check, 1), 0, (size_t)at.size * sizeof(double));
   for (int k = 0; check->objectives[k]; k++) {
@@ -28,7 +29,8 @@ void flv_state_optimum(flv_check *check, const char *objective) {
       p->x[at.log_f + s] = p->log_flow[s] - (forward ? p->graph->log_r_state[s] : 0.0);
     flv_problem_refresh(p);
     for (int batch = 1; batch <= 2; batch++) {
-      const flv_spec spec = {check->objectives[k]->name, "", FLV_FROM_PF, batch};
+      const char *options = impl->needs & FLV_NEEDS_TARGET ? "munchausen=0" : "";
+      const flv_spec spec = {check->objectives[k]->name, options, FLV_FROM_PF, batch};
       if (!flv_check_expect(check, spare(check, 0), NULL, &spec)) continue;
       flv_check_vectors(check, spare(check, 0), 1.0, spare(check, 1), FLV_PART_ALL);
     }
@@ -81,6 +83,7 @@ void flv_state_two_ways(flv_check *check, const char *objective) {
 // ---- the trainer's own way ----
 
 typedef struct engine {
+  flv_policy policy; // as the objective wants it, with the problem's network
   flv_batch batch;
   flv_sampler sampler;
   flv_score score;
@@ -95,12 +98,16 @@ static void engine_free(engine *e) {
 }
 
 static flv_status engine_init(engine *e, const flv_problem *p, unsigned needs, flv_error *err) {
-  *e = (engine){.action = calloc((size_t)p->graph->length, sizeof *e->action)};
+  flv_policy policy = p->policy;
+  policy.needs = needs;
+  if (needs & FLV_NEEDS_FLOWS) policy.log_f = -1; // flows are P_F's logits
+  *e = (engine){.policy = policy, .action = calloc((size_t)p->graph->length, sizeof *e->action)};
   if (!e->action) return flv_fail(err, FLV_ENOMEM, "out of memory for a trajectory");
-  FLV_TRY(flv_batch_init(&e->batch, &p->policy, 1, true, true, err));
+  FLV_TRY(flv_batch_init(&e->batch, &e->policy, 1, true, true, err));
   FLV_TRY(flv_sampler_init(&e->sampler, &e->batch, err));
-  // the policy has a log F, so the score has to have its cotangents
-  return flv_score_init(&e->score, &e->batch, needs | FLV_NEEDS_LOG_F, err);
+  // a policy with a log F needs its cotangents
+  if (!(needs & FLV_NEEDS_FLOWS)) needs |= FLV_NEEDS_LOG_F;
+  return flv_score_init(&e->score, &e->batch, needs, err);
 }
 
 // The gradient of the network's parameters that one trajectory makes, as in training; times weight,
@@ -115,12 +122,15 @@ static void engine_add(engine *e, flv_problem *p, const flv_choice *choice, int 
   flv_batch *b = &e->batch;
   flv_batch_clear(b);
   flv_sampler_append(&e->sampler, b, actions, e->action, p->log_path[FLV_FROM_PF][path]);
-  flv_batch_evaluate_pf(b, &p->policy, 1);
-  flv_batch_evaluate_rest(b, &p->policy, 1);
+  flv_score_expand(&e->score, b);
+  flv_batch_evaluate_pf(b, &e->policy, 1);
+  flv_batch_evaluate_rest(b, &e->policy, 1);
   flv_score_rewards(&e->score, b, p->reward);
-  flv_score_gather(&e->score, b, &p->policy, b->n, NULL, false);
+  flv_score_gather(&e->score, b, &e->policy, b->n, b, false); // its own target
   choice->chosen.objective->loss(choice->chosen.cfg, &e->score.in, &e->score.out);
-  flv_score_scatter(&e->score, b, &p->policy, 1);
+  flv_score_scatter(&e->score, b, &e->policy, 1);
+  if (e->policy.log_f < 0)
+    memset(b->acts.grad[p->policy.log_f], 0, (size_t)b->rows.n * sizeof(float));
   flv_net_backward(p->policy.net, p->policy.params, &b->acts, b->rows.n, p->grad, 1);
   const size_t n = p->policy.net->n_params;
   for (size_t k = 0; k < n; k++) sum[k] += weight * (double)p->grad[k];

@@ -31,7 +31,10 @@ static void softmax_into(double *log_p, const flv_graph *g, const double *logits
 
 void flv_tables_fill(flv_tables *tables, const flv_graph *graph, const double *x) {
   const flv_layout at = flv_layout_of(graph);
+  const int32_t *first = graph->dag.first;
   flv_softmax_out(tables->log_pf, graph, x + at.pf);
+  for (int s = 0; s < graph->n_states; s++)
+    tables->log_sum[s] = flv_logsumexp(first[s + 1] - first[s], x + at.pf + first[s]);
   softmax_into(tables->log_pb, graph, x + at.pb);
   for (int m = 0; m < graph->n_moves; m++) {
     tables->pf[m] = exp(tables->log_pf[m]);

@@ -30,6 +30,7 @@ int flv_layout_part(const flv_layout *at, int k);
 typedef struct flv_tables { // probabilities of moves, and their logarithms
   double *log_pf, *log_pb;  // [n_moves]; log_pb is 0 at end moves
   double *pf, *pb;          // [n_moves]
+  double *log_sum;          // [n_states] logsumexp of P_F's logits
   const double *log_f;      // [n_states]
   double log_z;             // learned
 } flv_tables;

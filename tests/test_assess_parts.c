@@ -65,8 +65,9 @@ static void sources(void **unused) {
   for (int i = 0; i < 40; i++) {
     uint64_t state = 0;
     int64_t index;
-    for (int j = 0; j < r->replay.length[i]; j++)
-      r->env->ops->step(r->env, 1, &state, &r->replay.action[i * r->replay.width + j]);
+    for (int j = 0; j < r->collector.replay.length[i]; j++)
+      r->env->ops->step(r->env, 1, &state,
+                        &r->collector.replay.action[i * r->collector.replay.width + j]);
     r->env->ops->index(r->env, 1, &state, &index);
     sum += exact->log_p[index] / 40.0;
   }

@@ -42,7 +42,7 @@ flv_status flv_backward_init(flv_backward *backward, const flv_component *compon
                     component->name);
   if (b.rule == FLV_BACKWARD_PESSIMISTIC)
     FLV_TRY(flv_replay_create(&b.past, ((const pessimistic_cfg *)cfg)->batches * (int64_t)batch,
-                              policy->env, err));
+                              policy->env, batch, err));
   *backward = b;
   return FLV_OK;
 }
@@ -53,12 +53,12 @@ int flv_backward_extra(const flv_backward *backward, int batch) {
   return backward->rule == FLV_BACKWARD_PESSIMISTIC ? batch : 0;
 }
 
-void flv_backward_draw(flv_backward *backward, flv_sampler *sampler, flv_batch *batch, flv_rng rng,
-                       int n, int batch_size) {
+void flv_backward_draw(flv_backward *backward, flv_sampler *sampler, flv_batch *batch,
+                       const flv_policy *policy, flv_rng rng, int n, int batch_size) {
   const int extra = flv_backward_extra(backward, batch_size);
   if (extra == 0) return;
   flv_replay_push(&backward->past, batch, n);
-  flv_replay_draw(&backward->past, sampler, batch, rng, extra);
+  flv_replay_draw(&backward->past, sampler, batch, policy, rng, extra, 1);
 }
 
 void flv_backward_apply(const flv_backward *backward, flv_score *score, const flv_batch *batch) {

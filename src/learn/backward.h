@@ -35,8 +35,8 @@ void flv_backward_free(flv_backward *backward);
 // Trajectories that P_B wants besides the objective's.
 int flv_backward_extra(const flv_backward *backward, int batch);
 // Remembers the first n of the batch, which are new, and appends as many as it wants.
-void flv_backward_draw(flv_backward *backward, flv_sampler *sampler, flv_batch *batch, flv_rng rng,
-                       int n, int batch_size);
+void flv_backward_draw(flv_backward *backward, flv_sampler *sampler, flv_batch *batch,
+                       const flv_policy *policy, flv_rng rng, int n, int batch_size);
 // Replaces the objective's cotangents of log P_B by the rule's.
 void flv_backward_apply(const flv_backward *backward, flv_score *score, const flv_batch *batch);
 

@@ -116,13 +116,11 @@ static void start(flv_sampler *s, flv_batch *b, int n) {
   }
 }
 
-void flv_sampler_run(flv_sampler *sampler, flv_batch *batch, const flv_policy *policy,
-                     const flv_explore *explore, flv_rng rng, int n, int threads) {
-  flv_sampler *s = sampler;
-  flv_batch *b = batch;
+// Goes on with the n_active trajectories behind the batch's own until all have ended.
+static void grow(flv_sampler *s, flv_batch *b, const flv_policy *policy, const flv_explore *explore,
+                 flv_rng rng, int n_active, int threads) {
   const int first = b->n, a = s->env->n_actions;
-  start(s, b, n);
-  for (int n_active = n, step = 0; n_active > 0; step++) {
+  for (int step = 0; n_active > 0; step++) {
     flv_batch_evaluate_pf(b, policy, threads);
     const double *log_pi = behaviour(s, b, policy, explore);
     for (int k = 0; k < n_active; k++) {
@@ -135,7 +133,35 @@ void flv_sampler_run(flv_sampler *sampler, flv_batch *batch, const flv_policy *p
     }
     n_active = advance(s, b, first, n_active);
   }
-  pack(b, first, n, s->count, false);
+}
+
+void flv_sampler_run(flv_sampler *sampler, flv_batch *batch, const flv_policy *policy,
+                     const flv_explore *explore, flv_rng rng, int n, int threads) {
+  start(sampler, batch, n);
+  grow(sampler, batch, policy, explore, rng, n, threads);
+  pack(batch, batch->n, n, sampler->count, false);
+}
+
+// The places of the new trajectories are behind everything that is packed.
+void flv_sampler_regrow(flv_sampler *sampler, flv_batch *batch, const flv_policy *policy,
+                        const flv_explore *explore, flv_rng rng, int first, const int32_t *cut,
+                        int n, int threads) {
+  flv_sampler *s = sampler;
+  flv_batch *b = batch;
+  const size_t size = s->env->state_size;
+  for (int i = 0; i < n; i++) {
+    const size_t from = (size_t)b->offset[first + i], to = place(b, b->n + i, 0);
+    const size_t bytes = (size_t)(cut[i] + 1) * sizeof *b->row;
+    memcpy(b->row + to, b->row + from, bytes);
+    memcpy(b->action + to, b->action + from, bytes);
+    memcpy(b->back + to, b->back + from, bytes);
+    memcpy(s->state + (size_t)i * size, flv_batch_state(b, b->row[from + (size_t)cut[i]]), size);
+    s->active[i] = i;
+    s->count[i] = cut[i] + 1;
+    b->log_pi[b->n + i] = 0.0;
+  }
+  grow(s, b, policy, explore, rng, n, threads);
+  pack(b, b->n, n, s->count, false);
 }
 
 // ---- backwards ----

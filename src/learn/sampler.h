@@ -28,6 +28,13 @@ void flv_sampler_free(flv_sampler *sampler);
 void flv_sampler_run(flv_sampler *sampler, flv_batch *batch, const flv_policy *policy,
                      const flv_explore *explore, flv_rng rng, int n, int threads);
 
+// Appends n trajectories that begin as [first, first + n) of the batch do, up to the state where
+// action number cut[i] was taken (a legal one: 0 <= cut[i] < actions), and go on from there by the
+// behaviour policy; the i-th draws at item i of rng. log_pi becomes that of the new part.
+void flv_sampler_regrow(flv_sampler *sampler, flv_batch *batch, const flv_policy *policy,
+                        const flv_explore *explore, flv_rng rng, int first, const int32_t *cut,
+                        int n, int threads);
+
 // Appends n trajectories tau ~ P_B(. | x_i) to the objects x_i, states [n * state_size]; trajectory
 // i draws at item i of rng. log_pi becomes log P_B(tau | x_i): where x_i itself was drawn with
 // probability q, the behaviour policy's is that plus log q(x_i). Afterwards all rows are evaluated,

@@ -33,19 +33,15 @@ flv_status flv_score_init(flv_score *score, const flv_batch *batch, unsigned nee
                             FLV_SLOT(s.out.log_inflow, i * p),
                             FLV_SLOT(s.log_pf_target, g * p),
                             FLV_SLOT(s.log_f_target, g * f * p),
-                            FLV_SLOT(s.log_r_row, r),
-                            FLV_SLOT(s.last_rows, n),
-                            FLV_SLOT(s.last_states, n * env->state_size),
-                            FLV_SLOT(s.is_last, r),
-                            FLV_SLOT(s.log_r_last, n),
                             FLV_SLOT(s.d_pf, r * (size_t)env->n_actions),
                             FLV_SLOT(s.d_pb, r * (size_t)env->n_back),
                             FLV_SLOT(s.d_log_f, f * r),
                             FLV_SLOT(s.in.scratch, 6 * n + 2 * p)};
   s.block = flv_bind(sizeof slots / sizeof *slots, slots);
   if (!s.block) return flv_fail(err, FLV_ENOMEM, "out of memory for %d trajectories", batch->max_n);
-  if (i && flv_inflow_init(&s.inflow, batch, err) != FLV_OK) {
-    flv_free(s.block);
+  if (flv_rewards_init(&s.rewards, batch, err) != FLV_OK ||
+      (i && flv_inflow_init(&s.inflow, batch, err) != FLV_OK)) {
+    flv_score_free(&s);
     return FLV_ENOMEM;
   }
   s.in.log_pf = s.log_pf;
@@ -65,6 +61,7 @@ flv_status flv_score_init(flv_score *score, const flv_batch *batch, unsigned nee
 
 void flv_score_free(flv_score *score) {
   flv_inflow_free(&score->inflow);
+  flv_rewards_free(&score->rewards);
   flv_free(score->block);
   *score = (flv_score){0};
 }
@@ -74,26 +71,10 @@ void flv_score_expand(flv_score *score, flv_batch *batch) {
 }
 
 void flv_score_rewards(flv_score *score, flv_batch *batch, const flv_reward *reward) {
-  flv_score *s = score;
-  const size_t size = batch->rows.state_size;
-  if (s->needs & FLV_NEEDS_STATE_REWARD) {
-    flv_reward_log(reward, batch->env, batch->rows.n, batch->rows.states, s->log_r_row);
-  } else { // rewards may be expensive: each distinct object once
-    int n = 0;
-    for (int i = 0; i < batch->n; i++) {
-      const int r = flv_batch_last(batch, i);
-      if (s->is_last[r]) continue;
-      s->is_last[r] = 1;
-      s->last_rows[n] = r;
-      memcpy(s->last_states + (size_t)n++ * size, flv_batch_state(batch, r), size);
-    }
-    flv_reward_log(reward, batch->env, n, s->last_states, s->log_r_last);
-    for (int k = 0; k < n; k++) {
-      s->log_r_row[s->last_rows[k]] = s->log_r_last[k];
-      s->is_last[s->last_rows[k]] = 0;
-    }
-  }
-  for (int i = 0; i < batch->n; i++) batch->log_r[i] = s->log_r_row[flv_batch_last(batch, i)];
+  if (score->needs & FLV_NEEDS_STATE_REWARD)
+    flv_rewards_states(&score->rewards, batch, reward);
+  else
+    flv_rewards_objects(&score->rewards, batch, reward);
 }
 
 // Zeroes the cotangents of n positions.
@@ -121,7 +102,7 @@ void flv_score_gather(flv_score *score, const flv_batch *batch, const flv_policy
     s->log_pb[p] = back < 0 ? 0.0 : log_pb[r * k + (size_t)back];
     if (s->in.log_f) s->log_f[p] = log_f ? (double)log_f[r] : batch->log_sum[r];
     if (s->in.log_pf_exit) s->log_pf_exit[p] = batch->log_pf[r * a + (size_t)env->exit_action];
-    if (s->in.log_r_state) s->log_r_state[p] = s->log_r_row[r];
+    if (s->in.log_r_state) s->log_r_state[p] = s->rewards.log_r_row[r];
     if (s->in.log_inflow) s->log_inflow[p] = s->inflow.log_inflow[r];
     if (s->in.log_pf_target)
       s->log_pf_target[p] = action < 0 ? 0.0 : target->log_pf[r * a + (size_t)action];

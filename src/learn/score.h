@@ -10,19 +10,16 @@
 #include "fluvial/reward.h"
 #include "learn/batch.h"
 #include "learn/inflow.h"
+#include "learn/rewards.h"
 
 typedef struct flv_score {
   flv_trajectories in;
   flv_cotangents out;
   unsigned needs;
+  flv_rewards rewards;
   flv_inflow inflow;                                           // of objectives that need it
   double *log_pf, *log_pb, *log_f, *log_pf_exit, *log_r_state; // [positions]
   double *log_inflow, *log_pf_target, *log_f_target;           // [positions]
-  double *log_r_row;                                           // [max_rows]
-  int32_t *last_rows;                                          // [max_n] distinct last rows
-  unsigned char *last_states;                                  // [max_n * state_size]
-  uint8_t *is_last;                                            // [max_rows]
-  double *log_r_last;                                          // [max_n]
   double *d_pf, *d_pb, *d_log_f;                               // [max_rows, n_actions | n_back | 1]
   void *block;
 } flv_score;
@@ -34,7 +31,7 @@ void flv_score_free(flv_score *score);
 void flv_score_expand(flv_score *score, flv_batch *batch);
 
 // log R of every trajectory's object, into batch->log_r (and of all rows where the objective needs
-// it).
+// it). May be called as the batch grows: no object's reward is asked for twice.
 void flv_score_rewards(flv_score *score, flv_batch *batch, const flv_reward *reward);
 
 // Fills score->in with the batch, of which the objective sees the first n trajectories, and zeroes

@@ -36,7 +36,7 @@ static flv_status make_learner(flv_trainer *t, flv_error *err) {
                                 &t->batch, err));
   FLV_TRY(flv_sampler_init(&t->sampler, &t->batch, err));
   FLV_TRY(flv_score_init(&t->score, &t->batch, t->objective->needs, err));
-  FLV_TRY(flv_replay_init(&t->replay, flv_config_values(cfg, "replay"), t->env, err));
+  FLV_TRY(flv_collector_init(&t->collector, t, err));
   FLV_TRY(flv_optim_init(&t->optim, flv_config_component(cfg, "optimiser"),
                          flv_config_values(cfg, "optimiser"), t->policy.net, err));
   flv_schedule_init(&t->schedule, flv_config_component(cfg, "schedule"),
@@ -74,7 +74,7 @@ void flv_trainer_free(flv_trainer *trainer) {
   flv_target_net_free(&t->target);
   flv_backward_free(&t->backward);
   flv_optim_free(&t->optim);
-  flv_replay_free(&t->replay);
+  flv_collector_free(&t->collector);
   flv_score_free(&t->score);
   flv_sampler_free(&t->sampler);
   flv_batch_free(&t->batch);
@@ -98,22 +98,10 @@ static crew threads_now(flv_trainer *t) {
   return ways[flv_pace_begin(&t->pace)];
 }
 
-// Fills the batch with the trajectories to train on, fresh and replayed, and evaluates their rows.
+// Fills the batch with the trajectories to train on, and evaluates their rows.
 static void collect(flv_trainer *t, crew threads) {
   flv_batch *b = &t->batch;
-  const flv_rng actions = {(uint64_t)t->train->seed, FLV_RNG_ACTION, (uint64_t)t->iteration};
-  const flv_rng past = {(uint64_t)t->train->seed, FLV_RNG_PAST, (uint64_t)t->iteration};
-  const flv_rng replays = {(uint64_t)t->train->seed, FLV_RNG_REPLAY, (uint64_t)t->iteration};
-  const flv_explore explore =
-      flv_explore_at(flv_config_values(t->cfg, "exploration"), t->iteration, t->train->iterations);
-  const flv_replay_plan plan = flv_replay_plan_at(&t->replay, t->train->batch);
-  flv_batch_clear(b);
-  flv_sampler_run(&t->sampler, b, &t->policy, &explore, actions, plan.fresh, threads.sample);
-  flv_replay_push(&t->replay, b, plan.fresh);
-  t->trajectories += plan.fresh;
-  if (plan.train == 0) flv_batch_clear(b); // fresh ones only fill the buffer
-  flv_replay_draw(&t->replay, &t->sampler, b, replays, plan.replayed);
-  flv_backward_draw(&t->backward, &t->sampler, b, past, plan.train, t->train->batch);
+  flv_collector_fill(t, threads.sample);
   flv_score_expand(&t->score, b);
   flv_batch_evaluate_pf(b, &t->policy, threads.rest);
   flv_batch_evaluate_rest(b, &t->policy, threads.rest);
@@ -169,6 +157,7 @@ flv_status flv_trainer_step(flv_trainer *trainer, flv_stats *stats, flv_error *e
   t->grad[t->policy.net->n_params] = (float)t->score.out.log_z;
   const double norm = flv_grad_norm(t->policy.net->n_params, t->grad);
   FLV_TRY(check_finite(t, loss, norm, err));
+  flv_replay_learn(&t->collector.replay, &t->score.in);
   t->optim.lr_factor = flv_schedule_at(&t->schedule, t->iteration, t->train->iterations);
   flv_optim_step(&t->optim, t->policy.params, t->grad, norm, threads.rest);
   if (t->has_target) flv_target_net_update(&t->target, &t->policy);

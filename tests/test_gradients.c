@@ -466,8 +466,8 @@ static bool has_family(const flv_component *c, enum family f) {
 
 // Objectives of which no statement speaks yet; test_objective*.c check their cotangents.
 static bool unspoken(const flv_component *c) {
-  static const char *const names[] = {"flow_matching",    "soft_dqn", "mixed_kl",
-                                      "symmetric_cycles", "renyi",    "tsallis"};
+  static const char *const names[] = {"flow_matching", "soft_dqn", "mixed_kl", "symmetric_cycles",
+                                      "renyi",         "tsallis",  "mle"};
   for (size_t k = 0; k < sizeof names / sizeof *names; k++)
     if (strcmp(c->name, names[k]) == 0) return true;
   return false;

@@ -29,6 +29,7 @@ typedef struct flv_stats {
   int states, distinct; // visited in the batch, and after interning
   double lr_factor;     // of the learning-rate schedule
   double grad_norm;     // before clipping
+  double accepted;      // share of the local search's proposals; NaN if there were none
 } flv_stats;
 
 // How far the sampler is from the target (exact.h says how it is computed).

@@ -16,6 +16,7 @@ flv_status flv_score_init(flv_score *score, const flv_batch *batch, unsigned nee
   const size_t f = needs & (FLV_NEEDS_LOG_F | FLV_NEEDS_FLOWS) ? 1 : 0;
   const size_t e = needs & FLV_NEEDS_EXIT ? 1 : 0, t = needs & FLV_NEEDS_STATE_REWARD ? 1 : 0;
   const size_t i = needs & FLV_NEEDS_INFLOW ? 1 : 0, g = needs & FLV_NEEDS_TARGET ? 1 : 0;
+  const size_t w = needs & FLV_NEEDS_WAYS ? 1 : 0;
   if (e && env->exit_action < 0)
     return flv_fail(err, FLV_EINVAL,
                     "objective: it needs an exit action in every state, and '%s' has none",
@@ -36,6 +37,7 @@ flv_status flv_score_init(flv_score *score, const flv_batch *batch, unsigned nee
                             FLV_SLOT(s.d_pf, r * (size_t)env->n_actions),
                             FLV_SLOT(s.d_pb, r * (size_t)env->n_back),
                             FLV_SLOT(s.d_log_f, f * r),
+                            FLV_SLOT(s.d_log_n, w * r),
                             FLV_SLOT(s.in.scratch, 6 * n + 2 * p)};
   s.block = flv_bind(sizeof slots / sizeof *slots, slots);
   if (!s.block) return flv_fail(err, FLV_ENOMEM, "out of memory for %d trajectories", batch->max_n);
@@ -146,6 +148,7 @@ static void logits_rows(void *context, int task) {
       logits_row((int)k, s->d_pb + r * k, 0.0, b->log_pb + r * k, b->mask_back + r * k,
                  b->acts.grad[j->policy->pb] + r * k);
     if (j->policy->log_f >= 0) b->acts.grad[j->policy->log_f][r] = (float)s->d_log_f[r];
+    if (j->policy->log_n >= 0) b->acts.grad[j->policy->log_n][r] = (float)s->d_log_n[r];
   }
 }
 

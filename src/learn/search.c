@@ -153,3 +153,7 @@ void flv_search_append(const flv_search *search, flv_sampler *sampler, flv_batch
                        log_pf_after(b, from, 0));
   }
 }
+
+double flv_search_accepted(const flv_search *search) {
+  return search->proposed > 0 ? (double)search->accepted / (double)search->proposed : (double)NAN;
+}

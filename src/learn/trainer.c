@@ -22,10 +22,10 @@ static flv_status make_learner(flv_trainer *t, flv_error *err) {
   const flv_config *cfg = t->cfg;
   t->objective = flv_config_component(cfg, "objective")->impl;
   t->objective_cfg = flv_config_values(cfg, "objective");
-  FLV_TRY(flv_policy_init(&t->policy, t->env, flv_config_component(cfg, "policy"),
-                          flv_config_values(cfg, "policy"), t->objective->needs,
-                          (uint64_t)t->train->seed, err));
   const flv_component *backward = flv_config_component(cfg, "backward");
+  const unsigned needs = t->objective->needs | flv_backward_needs(backward);
+  FLV_TRY(flv_policy_init(&t->policy, t->env, flv_config_component(cfg, "policy"),
+                          flv_config_values(cfg, "policy"), needs, (uint64_t)t->train->seed, err));
   FLV_TRY(flv_backward_init(&t->backward, backward, flv_config_values(cfg, "backward"), &t->policy,
                             t->train->batch, err));
   const int n = t->train->batch + flv_backward_extra(&t->backward, t->train->batch);
@@ -35,7 +35,7 @@ static flv_status make_learner(flv_trainer *t, flv_error *err) {
     FLV_TRY(flv_target_net_init(&t->target, flv_config_values(cfg, "target_network"), &t->policy,
                                 &t->batch, err));
   FLV_TRY(flv_sampler_init(&t->sampler, &t->batch, err));
-  FLV_TRY(flv_score_init(&t->score, &t->batch, t->objective->needs, err));
+  FLV_TRY(flv_score_init(&t->score, &t->batch, needs, err));
   FLV_TRY(flv_collector_init(&t->collector, t, err));
   FLV_TRY(flv_optim_init(&t->optim, flv_config_component(cfg, "optimiser"),
                          flv_config_values(cfg, "optimiser"), t->policy.net, err));
@@ -139,6 +139,7 @@ static void fill_stats(const flv_trainer *t, flv_stats *stats, double loss, doub
       .distinct = b->rows.n,
       .lr_factor = t->optim.lr_factor,
       .grad_norm = grad_norm,
+      .accepted = flv_search_accepted(&t->collector.search),
   };
 }
 
@@ -150,7 +151,7 @@ flv_status flv_trainer_step(flv_trainer *trainer, flv_stats *stats, flv_error *e
   flv_score_gather(&t->score, &t->batch, &t->policy, t->train->batch,
                    t->has_target ? &t->target.batch : NULL, t->backward.rule == FLV_BACKWARD_TLM);
   const double loss = t->objective->loss(t->objective_cfg, &t->score.in, &t->score.out);
-  flv_backward_apply(&t->backward, &t->score, &t->batch);
+  flv_backward_apply(&t->backward, &t->score, &t->batch, &t->policy);
   flv_score_scatter(&t->score, &t->batch, &t->policy, threads.rest);
   flv_net_backward(t->policy.net, t->policy.params, &t->batch.acts, t->batch.rows.n, t->grad,
                    threads.rest);

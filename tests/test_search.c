@@ -293,6 +293,34 @@ static void no_allocation_between_iterations(void **unused) {
   flv_trainer_free(t);
 }
 
+// Fails the k-th allocation of making a trainer and one step, for every k.
+static void every_allocation_may_fail(void **unused) {
+  (void)unused;
+  if (!alloc_hooked) {
+    print_message("skipped: a sanitizer replaces malloc\n");
+    skip();
+  }
+  flv_config *cfg = configure(SETTINGS(
+      {"env.side", "5"}, {"batch", "8"}, {"local_search.steps", "2"}, {"replay", "terminal"},
+      {"replay.by", "reward"}, {"replay.capacity", "20"}, {"policy.hidden", "[8]"}));
+  int failures = 0;
+  for (long k = 0;; k++) {
+    flv_error err = {0};
+    alloc_count = 0;
+    alloc_fail_at = k;
+    flv_trainer *t = flv_trainer_new(cfg, NULL, NULL, 1, &err);
+    const flv_status status = t ? flv_trainer_step(t, NULL, &err) : err.status;
+    const bool done = alloc_count <= k;
+    alloc_fail_at = -1;
+    flv_trainer_free(t);
+    if (done) break;
+    failures++;
+    if (status != FLV_ENOMEM || !err.text[0]) fail_msg("allocation %ld: status %d", k, status);
+  }
+  assert_true(failures > 30);
+  flv_config_free(cfg);
+}
+
 static void it_reaches_the_target(void **unused) {
   (void)unused;
   flv_trainer *t = MAKE({"env.side", "8"}, {"reward.r0", "0.01"}, {"local_search.steps", "4"},
@@ -314,6 +342,7 @@ int main(void) {
       cmocka_unit_test(objects_without_reward),
       cmocka_unit_test(the_same_bits),
       cmocka_unit_test(no_allocation_between_iterations),
+      cmocka_unit_test(every_allocation_may_fail),
       cmocka_unit_test(it_reaches_the_target),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -99,6 +99,11 @@ static void what_is_no_object(void **unused) {
   assert_refused(&other, &reward,
                  SETTINGS({"data.path", write_text("e.csv", "1,1,1,0,0,0\n0,1,0,1,0,1\n")}),
                  "e.csv: row 2: no trajectory of 'subsets' leads to it from the initial state");
+  other = env;
+  other.max_length = SIZE - 1; // there is a way, but longer than any trajectory
+  assert_refused(&other, &reward,
+                 SETTINGS({"data.path", write_text("k.csv", "1,1,1,0,0,0\n0,1,0,1,0,1\n")}),
+                 "k.csv: row 1: no trajectory of 'subsets' leads to it");
   assert_refused(NULL, NULL, SETTINGS({"objective", "mle"}),
                  "objective: 'mle' learns from objects: it needs data.path, or replay: terminal");
   assert_refused(NULL, NULL,

@@ -145,7 +145,8 @@ static void by_loss(void **unused) {
   for (int k = 0; k < 2; k++) {
     flv_trainer *t =
         MAKE({"env.side", "12"}, {"batch", "16"}, {"replay", kind[k]}, {"replay.capacity", "500"},
-             {"replay.by", "loss"}, {"objective", "modified_db"}, {"replay.epsilon", "0.01"});
+             {"replay.by", "loss"}, {"objective", "modified_db"}, {"policy.log_z", "1.5"},
+             {"replay.epsilon", "0.01"});
     flv_replay *r = &t->collector.replay;
     step(t, NULL);
     for (int i = 0; i < flv_replay_held(r); i++) assert_true(leaf(r, i) == 0.0); // w = 1
@@ -314,6 +315,51 @@ static void what_is_saved_is_enough(void **unused) {
   free(to);
 }
 
+// ---- rewards ----
+
+static int64_t asked; // how many rewards
+
+static void log_reward_counted(const flv_reward *reward, const flv_env *env, int n,
+                               const void *states, double *log_r) {
+  (void)reward, (void)env;
+  asked += n;
+  for (int i = 0; i < n; i++) log_r[i] = 0.1 * (double)(((const uint64_t *)states)[i] % 7);
+}
+
+// Each distinct object of a batch once, though priorities ask before the objective does.
+static void rewards_are_asked_for_once(void **unused) {
+  (void)unused;
+  const flv_reward counted = {.name = "counted", .log_reward = log_reward_counted};
+  static const char *const kind[] = {"fifo", "prioritised", "terminal"};
+  for (int k = 0; k < 3; k++) {
+    flv_error err = {0};
+    flv_config *cfg = configure(SETTINGS({"env.side", "5"}, {"batch", "64"}, {"replay", kind[k]},
+                                         {"replay.capacity", "100"},
+                                         {k ? "replay.by" : "replay.prefill", k ? "reward" : "0"}));
+    flv_trainer *t = flv_trainer_new(cfg, NULL, &counted, 1, &err);
+    assert_non_null(t);
+    for (int n = 0; n < 5; n++) {
+      asked = 0;
+      step(t, NULL);
+      int distinct = 0;
+      for (int i = 0; i < 64; i++) {
+        bool before = false;
+        for (int j = 0; j < i; j++)
+          before |= flv_batch_last(&t->batch, i) == flv_batch_last(&t->batch, j);
+        distinct += !before;
+      }
+      assert_int_equal(asked, distinct);
+      for (int i = 0; i < 64; i++) {
+        uint64_t x;
+        memcpy(&x, flv_batch_state(&t->batch, flv_batch_last(&t->batch, i)), sizeof x);
+        assert_true(t->batch.log_r[i] == 0.1 * (double)(x % 7));
+      }
+    }
+    flv_trainer_free(t);
+    flv_config_free(cfg);
+  }
+}
+
 // ---- and training ----
 
 static void all_reach_the_target(void **unused) {
@@ -356,6 +402,7 @@ int main(void) {
       cmocka_unit_test(nothing_has_weight),
       cmocka_unit_test(threads_do_not_change_bits),
       cmocka_unit_test(what_is_saved_is_enough),
+      cmocka_unit_test(rewards_are_asked_for_once),
       cmocka_unit_test(all_reach_the_target),
       cmocka_unit_test(wrong_options),
   };

@@ -257,6 +257,27 @@ static void objects_without_reward(void **unused) {
   flv_trainer_free(t);
 }
 
+static int64_t asked; // how many rewards
+
+static void log_reward_counted(const flv_reward *reward, const flv_env *env, int n,
+                               const void *states, double *log_r) {
+  log_reward_some(reward, env, n, states, log_r);
+  asked += n;
+}
+
+// Those of proposals, not again those of where the chains are. Few of 2^12 objects are met twice.
+static void rewards_are_asked_for_once(void **unused) {
+  (void)unused;
+  flv_trainer *t = MAKE({"env.side", "64"}, {"batch", "32"}, {"local_search.steps", "10"});
+  const flv_reward counted = {.name = "counted", .log_reward = log_reward_counted};
+  const flv_explore on_policy = {.temperature = 1.0, .exit_bias = 4.0, .active = true};
+  asked = 0;
+  flv_search_run(&t->collector.search, &t->policy, &counted, &on_policy, 1, 0, 32, 1);
+  assert_true(asked <= 32 * 11);
+  assert_true(asked > 32 * 9);
+  flv_trainer_free(t);
+}
+
 static void the_same_bits(void **unused) {
   (void)unused;
   flv_trainer *t[4];
@@ -340,6 +361,7 @@ int main(void) {
       cmocka_unit_test(chains_visit_by_reward),
       cmocka_unit_test(batches_of_searched_trajectories),
       cmocka_unit_test(objects_without_reward),
+      cmocka_unit_test(rewards_are_asked_for_once),
       cmocka_unit_test(the_same_bits),
       cmocka_unit_test(no_allocation_between_iterations),
       cmocka_unit_test(every_allocation_may_fail),

@@ -22,9 +22,11 @@ typedef enum flv_purpose {
   FLV_RNG_GIVEN = 12,      // which given objects: item = trajectory
   FLV_RNG_GIVEN_BACK = 13, // steps back from them
   // local search: iteration = iteration times steps of the search, plus step; item = trajectory
-  FLV_RNG_SEARCH = 14,        // where to cut, and whether to accept
-  FLV_RNG_SEARCH_BACK = 15,   // steps back
-  FLV_RNG_SEARCH_FORWARD = 16 // steps forward
+  FLV_RNG_SEARCH = 14,         // where to cut, and whether to accept
+  FLV_RNG_SEARCH_BACK = 15,    // steps back
+  FLV_RNG_SEARCH_FORWARD = 16, // steps forward
+  FLV_RNG_HEAD = 17,           // which head of P_F samples: item = trajectory
+  FLV_RNG_HEAD_DATA = 18       // what a head learns from: item = trajectory, step = head
 } flv_purpose;
 
 typedef struct flv_rng { // one address; pass by value

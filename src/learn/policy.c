@@ -69,6 +69,9 @@ static void record_mlp(flv_policy *p, const mlp_cfg *cfg, unsigned needs) {
   const int x = flv_net_input(net, p->env->n_hot, p->env->n_features);
   const int h = trunk(net, cfg, x, FLV_GROUP_PF, "p_f");
   p->pf = flv_net_layer(net, h, p->env->n_actions, FLV_ACT_NONE, FLV_GROUP_PF, "p_f.head");
+  if (p->n_heads > 0)
+    p->heads = flv_net_layer(net, h, p->n_heads * p->env->n_actions, FLV_ACT_NONE, FLV_GROUP_PF,
+                             "p_f.heads");
   flv_net_mark(net);
   if (cfg->p_b == PB_LEARNED || cfg->p_b == PB_TIED) {
     const int hb = cfg->p_b == PB_TIED ? h : trunk(net, cfg, x, FLV_GROUP_PB, "p_b");
@@ -86,6 +89,9 @@ static void record_tabular(flv_policy *p, const tabular_cfg *cfg, unsigned needs
   flv_net *net = p->net;
   const int x = flv_net_input(net, 1, (int)p->env->n_states);
   p->pf = flv_net_layer(net, x, p->env->n_actions, FLV_ACT_NONE, FLV_GROUP_PF, "p_f");
+  if (p->n_heads > 0)
+    p->heads = flv_net_layer(net, x, p->n_heads * p->env->n_actions, FLV_ACT_NONE, FLV_GROUP_PF,
+                             "p_f.heads");
   flv_net_mark(net);
   if (cfg->p_b == PB_LEARNED || cfg->p_b == PB_TIED) {
     p->pb = flv_net_layer(net, x, p->env->n_back, FLV_ACT_NONE, FLV_GROUP_PB, "p_b");
@@ -100,6 +106,8 @@ flv_status flv_policy_init(flv_policy *policy, const flv_env *env, const flv_com
                            const void *cfg, unsigned needs, uint64_t seed, flv_error *err) {
   flv_policy p = {.env = env,
                   .pf = -1,
+                  .n_heads = (int)(needs >> FLV_HEADS_SHIFT),
+                  .heads = -1,
                   .pb = -1,
                   .log_f = -1,
                   .log_n = -1,
@@ -124,6 +132,7 @@ flv_status flv_policy_init(flv_policy *policy, const flv_env *env, const flv_com
     p_b = ((const mlp_cfg *)cfg)->p_b;
   }
   flv_net_output(p.net, p.pf);
+  if (p.heads >= 0) flv_net_output(p.net, p.heads);
   if (p.pb >= 0) flv_net_output(p.net, p.pb);
   if (p.log_f >= 0) flv_net_output(p.net, p.log_f);
   if (p.log_n >= 0) flv_net_output(p.net, p.log_n);

@@ -10,8 +10,9 @@
 #include "fluvial/env.h"
 #include "nn/net.h"
 
-// Beside FLV_NEEDS_*: log n(s), which backward: max_entropy learns (learn/backward.h).
-enum { FLV_NEEDS_WAYS = 1 << 16 };
+// Beside FLV_NEEDS_*: log n(s), which backward: max_entropy learns (learn/backward.h), and, shifted
+// by FLV_HEADS_SHIFT, how many further heads P_F has (learn/heads.h).
+enum { FLV_NEEDS_WAYS = 1 << 16, FLV_HEADS_SHIFT = 20 };
 
 typedef struct flv_policy {
   const flv_env *env;
@@ -19,6 +20,7 @@ typedef struct flv_policy {
   unsigned needs;       // FLV_NEEDS_* that it was made for
   bool tabular;         // networks read the state's index instead of its observation
   int pf;               // buffer of P_F logits [rows, n_actions]
+  int n_heads, heads;   // further heads of P_F; buffer of their logits [rows, n_heads, n_actions]
   int pb;               // buffer of P_B logits [rows, n_back]; -1: P_B is fixed
   double *fixed_log_pb; // [n_states, n_back] fixed P_B by state index; NULL: uniform
   int log_f;            // buffer of log F [rows, 1]; -1: none

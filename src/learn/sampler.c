@@ -15,6 +15,8 @@ flv_status flv_sampler_init(flv_sampler *sampler, const flv_batch *batch, flv_er
                             FLV_SLOT(s.back, n),
                             FLV_SLOT(s.count, n),
                             FLV_SLOT(s.terminal, n),
+                            FLV_SLOT(s.head, n),
+                            FLV_SLOT(s.log_head, s.env->n_actions),
                             FLV_SLOT(s.log_pi, (size_t)batch->max_rows * (size_t)s.env->n_actions)};
   s.block = flv_bind(sizeof slots / sizeof *slots, slots);
   if (!s.block)
@@ -38,6 +40,16 @@ static const double *behaviour(flv_sampler *s, const flv_batch *b, const flv_pol
     flv_explore_log_pi(explore, s->env, logits + at, b->mask + at, s->log_pi + at);
   }
   return s->log_pi;
+}
+
+// The same of one state, for the head that samples trajectory i.
+static const double *behaviour_of_head(flv_sampler *s, const flv_batch *b, const flv_policy *policy,
+                                       const flv_explore *explore, int i, int row) {
+  const size_t a = (size_t)s->env->n_actions, r = (size_t)row;
+  const size_t at = (r * (size_t)policy->n_heads + (size_t)s->head[i]) * a;
+  flv_explore_log_pi(explore, s->env, b->acts.value[policy->heads] + at, b->mask + r * a,
+                     s->log_head);
+  return s->log_head;
 }
 
 // The action whose interval of the cumulative distribution holds u; rounding at the top falls to
@@ -122,11 +134,12 @@ static void grow(flv_sampler *s, flv_batch *b, const flv_policy *policy, const f
   const int first = b->n, a = s->env->n_actions;
   for (int step = 0; n_active > 0; step++) {
     flv_batch_evaluate_pf(b, policy, threads);
-    const double *log_pi = behaviour(s, b, policy, explore);
+    const double *log_pi = explore->heads > 0 ? NULL : behaviour(s, b, policy, explore);
     for (int k = 0; k < n_active; k++) {
       const int i = s->active[k];
       const size_t p = place(b, first + i, s->count[i] - 1);
-      const double *row = log_pi + (size_t)b->row[p] * (size_t)a;
+      const double *row = log_pi ? log_pi + (size_t)b->row[p] * (size_t)a
+                                 : behaviour_of_head(s, b, policy, explore, i, b->row[p]);
       const int action = draw(a, row, flv_rng_uniform(rng, (uint32_t)i, (uint32_t)step));
       b->action[p] = s->action[k] = action;
       b->log_pi[first + i] += row[action];
@@ -138,6 +151,10 @@ static void grow(flv_sampler *s, flv_batch *b, const flv_policy *policy, const f
 void flv_sampler_run(flv_sampler *sampler, flv_batch *batch, const flv_policy *policy,
                      const flv_explore *explore, flv_rng rng, int n, int threads) {
   start(sampler, batch, n);
+  flv_rng heads = rng;
+  heads.purpose = FLV_RNG_HEAD;
+  for (int i = 0; i < n && explore->heads > 0; i++)
+    sampler->head[i] = (int32_t)(flv_rng_uniform(heads, (uint32_t)i, 0) * explore->heads);
   grow(sampler, batch, policy, explore, rng, n, threads);
   pack(batch, batch->n, n, sampler->count, false);
 }

@@ -125,10 +125,8 @@ typedef struct job {
   const flv_policy *policy;
 } job;
 
-// d[a] holds the cotangents g_a of log p(a), summed over visits, and d_sum that of the logits'
-// logsumexp; the logits receive g_a - p(a) sum_a' g_a' + p(a) d_sum.
-static void logits_row(int n, const double *d, double d_sum, const double *log_p,
-                       const uint8_t *mask, float *d_logits) {
+void flv_score_logits(int n, const double *d, double d_sum, const double *log_p,
+                      const uint8_t *mask, float *d_logits) {
   double total = -d_sum;
   for (int a = 0; a < n; a++) total += d[a];
   for (int a = 0; a < n; a++) d_logits[a] = mask[a] ? (float)(d[a] - total * exp(log_p[a])) : 0.0f;
@@ -142,11 +140,11 @@ static void logits_rows(void *context, int task) {
   const size_t end = (size_t)flv_chunk_begin(b->rows.n, ROWS_PER_TASK, task + 1);
   for (size_t r = (size_t)flv_chunk_begin(b->rows.n, ROWS_PER_TASK, task); r < end; r++) {
     const double d_sum = s->needs & FLV_NEEDS_FLOWS ? s->d_log_f[r] : 0.0;
-    logits_row((int)a, s->d_pf + r * a, d_sum, b->log_pf + r * a, b->mask + r * a,
-               b->acts.grad[j->policy->pf] + r * a);
+    flv_score_logits((int)a, s->d_pf + r * a, d_sum, b->log_pf + r * a, b->mask + r * a,
+                     b->acts.grad[j->policy->pf] + r * a);
     if (j->policy->pb >= 0)
-      logits_row((int)k, s->d_pb + r * k, 0.0, b->log_pb + r * k, b->mask_back + r * k,
-                 b->acts.grad[j->policy->pb] + r * k);
+      flv_score_logits((int)k, s->d_pb + r * k, 0.0, b->log_pb + r * k, b->mask_back + r * k,
+                       b->acts.grad[j->policy->pb] + r * k);
     if (j->policy->log_f >= 0) b->acts.grad[j->policy->log_f][r] = (float)s->d_log_f[r];
     if (j->policy->log_n >= 0) b->acts.grad[j->policy->log_n][r] = (float)s->d_log_n[r];
   }

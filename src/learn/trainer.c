@@ -23,7 +23,10 @@ static flv_status make_learner(flv_trainer *t, flv_error *err) {
   t->objective = flv_config_component(cfg, "objective")->impl;
   t->objective_cfg = flv_config_values(cfg, "objective");
   const flv_component *backward = flv_config_component(cfg, "backward");
-  const unsigned needs = t->objective->needs | flv_backward_needs(backward);
+  double share;
+  const int heads = flv_explore_heads(flv_config_values(cfg, "exploration"), &share);
+  const unsigned needs =
+      t->objective->needs | flv_backward_needs(backward) | (unsigned)heads << FLV_HEADS_SHIFT;
   FLV_TRY(flv_policy_init(&t->policy, t->env, flv_config_component(cfg, "policy"),
                           flv_config_values(cfg, "policy"), needs, (uint64_t)t->train->seed, err));
   FLV_TRY(flv_backward_init(&t->backward, backward, flv_config_values(cfg, "backward"), &t->policy,
@@ -36,6 +39,7 @@ static flv_status make_learner(flv_trainer *t, flv_error *err) {
                                 &t->batch, err));
   FLV_TRY(flv_sampler_init(&t->sampler, &t->batch, err));
   FLV_TRY(flv_score_init(&t->score, &t->batch, needs, err));
+  FLV_TRY(flv_heads_init(&t->heads, &t->policy, share, &t->batch, err));
   FLV_TRY(flv_collector_init(&t->collector, t, err));
   FLV_TRY(flv_optim_init(&t->optim, flv_config_component(cfg, "optimiser"),
                          flv_config_values(cfg, "optimiser"), t->policy.net, err));
@@ -75,6 +79,7 @@ void flv_trainer_free(flv_trainer *trainer) {
   flv_backward_free(&t->backward);
   flv_optim_free(&t->optim);
   flv_collector_free(&t->collector);
+  flv_heads_free(&t->heads);
   flv_score_free(&t->score);
   flv_sampler_free(&t->sampler);
   flv_batch_free(&t->batch);
@@ -153,6 +158,8 @@ flv_status flv_trainer_step(flv_trainer *trainer, flv_stats *stats, flv_error *e
   const double loss = t->objective->loss(t->objective_cfg, &t->score.in, &t->score.out);
   flv_backward_apply(&t->backward, &t->score, &t->batch, &t->policy);
   flv_score_scatter(&t->score, &t->batch, &t->policy, threads.rest);
+  flv_heads_learn(&t->heads, &t->score, &t->batch, &t->policy, t->objective, t->objective_cfg,
+                  (flv_rng){(uint64_t)t->train->seed, FLV_RNG_HEAD_DATA, (uint64_t)t->iteration});
   flv_net_backward(t->policy.net, t->policy.params, &t->batch.acts, t->batch.rows.n, t->grad,
                    threads.rest);
   t->grad[t->policy.net->n_params] = (float)t->score.out.log_z;

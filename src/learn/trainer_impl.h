@@ -8,6 +8,7 @@
 #include "learn/batch.h"
 #include "learn/collect.h"
 #include "learn/explore.h"
+#include "learn/heads.h"
 #include "learn/policy.h"
 #include "learn/sampler.h"
 #include "learn/score.h"
@@ -33,6 +34,7 @@ struct flv_trainer {
   flv_score score;
   flv_collector collector;
   flv_backward backward;
+  flv_heads heads;
   flv_target_net target; // if there is need of one
   bool has_target;
   flv_optim optim;

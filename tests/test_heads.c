@@ -114,13 +114,34 @@ static double loss_of_heads(const flv_trainer *t, const float *logits, double *u
   return mean;
 }
 
+// mean of (log P_F + log pi + log R)^2: means nothing, but reads what divergences read, and the
+// loss is what its cotangents are of.
+static double own_loss(const void *cfg, const flv_trajectories *t, flv_cotangents *d) {
+  (void)cfg;
+  double loss = 0.0;
+  for (int i = 0; i < t->n; i++) {
+    const double x = flv_trajectory_log_pf(t, i) + t->log_pi[i] + t->log_r[i];
+    loss += x * x / t->n;
+    flv_trajectory_spread_pf(t, i, 2.0 * x / t->n, d->log_pf);
+  }
+  return loss;
+}
+
 static void heads_learn(void **unused) {
   (void)unused;
-  static const char *const objective[] = {"tb", "modified_db", "subtb", "log_variance"};
-  for (int o = 0; o < 4; o++) {
-    flv_trainer *t = MAKE({"env.side", "4"}, {"batch", "12"}, {"exploration.heads", "3"},
-                          {"exploration.head_share", "0.6"}, {"policy.hidden", "[8]"},
-                          {"objective", objective[o]}, {"replay.capacity", "50"});
+  static const char *const objective[] = {"tb", "modified_db", "subtb", "log_variance", "own"};
+  static const flv_objective own = {.loss = own_loss};
+  static const flv_component component = {.name = "own", .help = "own", .size = 1, .impl = &own};
+  for (int o = 0; o < 5; o++) {
+    flv_error err = {0};
+    flv_config *cfg = configure(SETTINGS(
+        {"env.side", "4"}, {"batch", "12"}, {"exploration.heads", "3"}, {"replay.capacity", "50"},
+        {"exploration.head_share", "0.6"}, {"policy.hidden", "[8]"}));
+    if (o < 4) assert_int_equal(flv_config_set(cfg, "objective", objective[o], &err), FLV_OK);
+    if (o == 4) assert_int_equal(flv_config_use(cfg, "objective", &component, &err), FLV_OK);
+    flv_trainer *t = flv_trainer_new(cfg, NULL, NULL, 1, &err);
+    assert_non_null(t);
+    flv_config_free(cfg);
     for (int i = 0; i < 4; i++) step(t, NULL);
     // step() leaves its batch behind; gradients are used up, so they are written once more
     flv_batch *b = &t->batch;

@@ -31,7 +31,8 @@ typedef struct flv_policy {
 
 extern const flv_component *const flv_policy_list[]; // mlp, tabular
 
-// needs: FLV_NEEDS_* of the objective, and of the rule by which P_B learns. On failure nothing is left to free.
+// needs: FLV_NEEDS_* of the objective and of the rule by which P_B learns, and the number of heads.
+// On failure nothing is left to free.
 flv_status flv_policy_init(flv_policy *policy, const flv_env *env, const flv_component *component,
                            const void *cfg, unsigned needs, uint64_t seed, flv_error *err);
 void flv_policy_free(flv_policy *policy);

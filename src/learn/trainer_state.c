@@ -28,19 +28,19 @@ static void add_replay(list *l, const char *name, const flv_replay *replay) {
   const int64_t n = r->capacity, nodes = 2 * (int64_t)r->tree.leaves;
   const bool weighted = r->by != FLV_PRIORITY_UNIFORM;
   const struct {
-    bool held;
     const char *name;
-    flv_dtype dtype;
     int64_t rows, cols;
     void *data;
-  } part[] = {{true, "pushed", FLV_I64, 1, 0, r->pushed},
-              {!r->objects, "length", FLV_I32, n, 0, r->length},
-              {!r->objects, "action", FLV_I32, n, r->width, r->action},
-              {!r->objects, "log_pi", FLV_F64, n, 0, r->log_pi},
-              {r->objects, "object", FLV_U8, n, (int64_t)r->recent.record_size, r->recent.records},
-              {r->objects, "slot", FLV_I32, r->recent.slots, 0, r->recent.slot},
-              {weighted, "log_sum", FLV_F64, nodes, 0, r->tree.log_sum},
-              {weighted, "log_max", FLV_F64, nodes, 0, r->tree.log_max}};
+    flv_dtype dtype;
+    bool held;
+  } part[] = {{"pushed", 1, 0, r->pushed, FLV_I64, true},
+              {"length", n, 0, r->length, FLV_I32, !r->objects},
+              {"action", n, r->width, r->action, FLV_I32, !r->objects},
+              {"log_pi", n, 0, r->log_pi, FLV_F64, !r->objects},
+              {"object", n, (int64_t)r->recent.record_size, r->recent.records, FLV_U8, r->objects},
+              {"slot", r->recent.slots, 0, r->recent.slot, FLV_I32, r->objects},
+              {"log_sum", nodes, 0, r->tree.log_sum, FLV_F64, weighted},
+              {"log_max", nodes, 0, r->tree.log_max, FLV_F64, weighted}};
   for (size_t i = 0; i < sizeof part / sizeof *part; i++) {
     char full[48];
     snprintf(full, sizeof full, "%s.%s", name, part[i].name);

@@ -33,13 +33,13 @@ static int die(const flv_error *err) {
   exit(1);
 }
 
-typedef struct product {
+typedef struct operands {
   float *a, *b, *c;
-} product;
+} operands;
 enum { SIDE = 2048 };
 
 static void multiply(void *context, int task) {
-  const product *p = context;
+  const operands *p = context;
   float *c = p->c + (size_t)task * SIDE * SIDE;
   cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, SIDE, SIDE, SIDE, 1.0f, p->a, SIDE, p->b,
               SIDE, 0.0f, c, SIDE);
@@ -48,8 +48,8 @@ static void multiply(void *context, int task) {
 // Flops per second of one core while `threads` cores multiply; the best of a few, as the floor
 // should be.
 static double matrix_rate(int threads) {
-  product p = {calloc(SIDE * SIDE, 4), calloc(SIDE * SIDE, 4),
-               calloc((size_t)threads * SIDE * SIDE, 4)};
+  operands p = {calloc(SIDE * SIDE, 4), calloc(SIDE * SIDE, 4),
+                calloc((size_t)threads * SIDE * SIDE, 4)};
   if (!p.a || !p.b || !p.c) exit(1);
   for (size_t i = 0; i < SIDE * SIDE; i++)
     p.a[i] = (float)(i % 7) - 3.0f, p.b[i] = (float)(i % 5) - 2.0f;

@@ -65,12 +65,28 @@ static void sources(void **unused) {
   for (int i = 0; i < 40; i++) {
     uint64_t state = 0;
     int64_t index;
-    for (int j = 0; j < r->replay.length[i]; j++)
-      r->env->ops->step(r->env, 1, &state, &r->replay.action[i * r->replay.width + j]);
+    for (int j = 0; j < r->collector.replay.length[i]; j++)
+      r->env->ops->step(r->env, 1, &state,
+                        &r->collector.replay.action[i * r->collector.replay.width + j]);
     r->env->ops->index(r->env, 1, &state, &index);
     sum += exact->log_p[index] / 40.0;
   }
   assert_close(a.log_p.exact, sum, 1e-12, "replayed objects");
+  flv_trainer_free(r);
+
+  r = make(1, SETTINGS({"env.side", "5"}, {"batch", "16"}, {"replay", "terminal"}));
+  for (int i = 0; i < 2; i++) step(r, NULL);
+  a = assess(r, &replay);
+  const flv_recent *held = &r->collector.replay.recent;
+  assert_int_equal(a.objects, *held->added);
+  assert_int_equal(flv_exact_of(r, &exact, &err), FLV_OK);
+  sum = 0.0;
+  for (int i = 0; i < a.objects; i++) {
+    int64_t index;
+    r->env->ops->index(r->env, 1, held->records + (size_t)i * held->record_size, &index);
+    sum += exact->log_p[index] / (double)a.objects;
+  }
+  assert_close(a.log_p.exact, sum, 1e-12, "objects of the buffer");
   flv_trainer_free(r);
 }
 

@@ -73,7 +73,8 @@ done
 run 0 list
 for word in hypergrid graph corners cosine table values mlp tb db modified_db subtb fl_db fl_subtb \
   log_variance contrastive_balance flow_matching soft_dqn reverse_kl forward_kl wake_sleep \
-  reverse_wake_sleep mixed_kl symmetric_cycles renyi tsallis fifo adam adamw sgd plateau; do
+  reverse_wake_sleep mixed_kl symmetric_cycles renyi tsallis mle fifo prioritised terminal \
+  objects back_and_forth adam adamw sgd plateau; do
   says "  $word "
 done
 run 0 list rewards corners

@@ -211,8 +211,8 @@ static void replay_is_first_in_first_out(void **unused) {
                         {"replay.fraction", "0.5"});
   int32_t first_length;
   step(t, NULL); // nothing to draw yet: all fresh
-  assert_int_equal(*t->replay.pushed, 8);
-  first_length = t->replay.length[0];
+  assert_int_equal(*t->collector.replay.pushed, 8);
+  first_length = t->collector.replay.length[0];
   assert_int_equal(first_length, t->batch.offset[1] - t->batch.offset[0]);
   for (int k = 0; k < 3; k++) {
     step(t, NULL); // 4 fresh, 4 drawn
@@ -220,16 +220,16 @@ static void replay_is_first_in_first_out(void **unused) {
     assert_int_equal(t->batch.n, 8);
     for (int i = 4; i < 8; i++) { // drawn with the log-probability they were made with
       bool known = false;
-      for (int j = 0; j < 20; j++) known |= t->replay.log_pi[j] == t->batch.log_pi[i];
+      for (int j = 0; j < 20; j++) known |= t->collector.replay.log_pi[j] == t->batch.log_pi[i];
       assert_true(known);
     }
   }
-  assert_int_equal(*t->replay.pushed, 20);
-  const double oldest = t->replay.log_pi[4];
+  assert_int_equal(*t->collector.replay.pushed, 20);
+  const double oldest = t->collector.replay.log_pi[4];
   step(t, NULL); // the four oldest give way
-  assert_int_equal(*t->replay.pushed, 24);
-  assert_true(t->replay.log_pi[0] == t->batch.log_pi[0]);
-  assert_true(t->replay.log_pi[4] == oldest);
+  assert_int_equal(*t->collector.replay.pushed, 24);
+  assert_true(t->collector.replay.log_pi[0] == t->batch.log_pi[0]);
+  assert_true(t->collector.replay.log_pi[4] == oldest);
   flv_trainer_free(t);
 }
 
@@ -239,9 +239,9 @@ static void replay_alone(void **unused) {
                         {"replay.fraction", "1"}, {"replay.prefill", "16"});
   step(t, NULL);
   step(t, NULL);
-  assert_int_equal(*t->replay.pushed, 16);
+  assert_int_equal(*t->collector.replay.pushed, 16);
   step(t, NULL); // trained on 8 drawn ones, 8 fresh ones stored
-  assert_int_equal(*t->replay.pushed, 24);
+  assert_int_equal(*t->collector.replay.pushed, 24);
   assert_int_equal(t->batch.n, 8);
   assert_int_equal(t->trajectories, 24);
   check_walks(t);

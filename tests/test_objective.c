@@ -228,12 +228,47 @@ static void balance_slopes(void **state) {
       }
 }
 
-// The list above is complete: only divergences, which take importance weights, are not in it.
+// P_F follows the mean of -log P_F, P_B the score term, whose factor f - b is held fixed.
+static double naive_mle(const chosen *c, const inputs *in, const inputs *still) {
+  double f[MAX_N], sum = 0.0, loss = 0.0;
+  for (int i = 0; i < in->n; i++)
+    sum += f[i] = sum_of(still, still->log_pb, i) - sum_of(still, still->log_pf, i);
+  for (int i = 0; i < in->n; i++) {
+    const double others = in->n > 1 ? (sum - f[i]) / (in->n - 1) : 0.0;
+    const double b[] = {0.0, sum / in->n, others};
+    loss += (f[i] - b[word_of(c, "baseline")]) * sum_of(in, in->log_pb, i) / in->n;
+    loss -= sum_of(in, in->log_pf, i) / in->n;
+  }
+  return loss;
+}
+
+static void mle_slopes(void **state) {
+  (void)state;
+  static const char *const baselines[] = {"none", "local", "leave_one_out"};
+  for (int b = 0; b < 3; b++)
+    for (int exits = 0; exits < 2; exits++)
+      for (int n = 1; n <= 5; n += 4) {
+        inputs in = random_inputs(exits);
+        chosen c = choose("mle");
+        set(&c, "baseline", baselines[b]);
+        in.n = n;
+        in.log_r[0] = -HUGE_VAL; // the reward is not read
+        double loss = 0.0;
+        for (int i = 0; i < n; i++)
+          loss += (sum_of(&in, in.log_pb, i) - sum_of(&in, in.log_pf, i)) / n;
+        near(evaluate(&c, &in).loss, loss, 1e-13);
+        near(evaluate(&c, &in).ess, n, 0.0);
+        check_slopes(naive_mle, &c, &in);
+      }
+}
+
+// The list above is complete: only divergences, which take importance weights, and mle are not in
+// it.
 static void every_balance_objective(void **state) {
   (void)state;
   for (int i = 0; flv_objective_list[i]; i++) {
     const chosen c = choose(flv_objective_list[i]->name);
-    bool listed = has(&c, "weights");
+    bool listed = has(&c, "weights") || strcmp(c.component->name, "mle") == 0;
     for (int k = 0; k < BALANCES; k++)
       if (strcmp(balance[k].name, c.component->name) == 0) listed = true;
     if (!listed) fail_msg("%s is not checked", c.component->name);
@@ -484,7 +519,8 @@ static void registry(void **state) {
                                      "mixed_kl",
                                      "symmetric_cycles",
                                      "renyi",
-                                     "tsallis"};
+                                     "tsallis",
+                                     "mle"};
   enum { N = sizeof name / sizeof *name };
   int n = 0;
   for (; flv_objective_list[n]; n++) {
@@ -500,6 +536,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(registry),
       cmocka_unit_test(balance_slopes),
+      cmocka_unit_test(mle_slopes),
       cmocka_unit_test(every_balance_objective),
       cmocka_unit_test(db_without_exits),
       cmocka_unit_test(modified_db_of_nothing),

@@ -150,6 +150,55 @@ static void optimum(void **state) {
   }
 }
 
+// Objects given by a distribution that has nothing to do with R.
+static void log_given(const problem *g, double *log_q) {
+  double sum = 0.0;
+  bool seen[MAX_S] = {false};
+  for (int i = 0; i < g->n_trajectories; i++) {
+    log_q[g->object[i]] = 2.0 * uniform(g->object[i], 40);
+    if (!seen[g->object[i]]) sum += exp(log_q[g->object[i]]);
+    seen[g->object[i]] = true;
+  }
+  for (int s = 0; s < g->n_states; s++) log_q[s] -= log(sum);
+}
+
+// Bound on the cross-entropy -sum q(x) log p(x).
+static double bound_of_given(const problem *g, const tables *t, double log_z) {
+  (void)log_z;
+  double log_q[MAX_S], sum = 0.0;
+  log_given(g, log_q);
+  for (int i = 0; i < g->n_trajectories; i++)
+    sum += exp(log_q[g->object[i]] + t->log_pb[i]) * (t->log_pb[i] - t->log_pf[i]);
+  return sum;
+}
+
+// mle: both gradients are those of the bound, which is one.
+static void check_mle(const problem *g, const model *m, const tables *t) {
+  const gradient exact = differentiate(g, m, bound_of_given, 0.0);
+  double log_q[MAX_S], log_pi[MAX_T], p[MAX_S] = {0}, entropy = 0.0;
+  log_given(g, log_q);
+  for (int i = 0; i < g->n_trajectories; i++) {
+    log_pi[i] = log_q[g->object[i]] + t->log_pb[i];
+    p[g->object[i]] += exp(t->log_pf[i]);
+  }
+  for (int s = 0; s < g->n_states; s++)
+    if (p[s] > 0.0) entropy -= exp(log_q[s]) * log(p[s]);
+  assert_true(bound_of_given(g, t, 0.0) > entropy);
+  chosen c = choose("mle");
+  for (int b = 0; b < 3; b++) {
+    set(&c, "baseline", b == 0 ? "none" : b == 1 ? "local" : "leave_one_out");
+    for (int n = 1 + (b > 0); n <= 2; n++) {
+      const gradient d = expect(g, m, &c, log_pi, n, 1.3);
+      same(g, &d, 1.0, &exact, THETA);
+      same(g, &d, b == 1 ? (n - 1.0) / n : 1.0, &exact, PHI);
+    }
+  }
+}
+static void likelihood_of_given_objects(void **state) {
+  (void)state;
+  everywhere(check_mle);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(proposition_1),
@@ -157,6 +206,7 @@ int main(void) {
       cmocka_unit_test(every_trajectory_once),
       cmocka_unit_test(on_policy),
       cmocka_unit_test(optimum),
+      cmocka_unit_test(likelihood_of_given_objects),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -125,11 +125,76 @@ static void likelihood_of_the_past(void **unused) {
   flv_trainer_free(t);
 }
 
+// Against the residuals as they are written down.
+static void ways_are_regressed(void **unused) {
+  (void)unused;
+  static const char *const p_b[] = {"learned", "tied"};
+  for (int k = 0; k < 2; k++) {
+    flv_trainer *t = MAKE({"env.side", "5"}, {"batch", "8"}, {"backward", "max_entropy"},
+                          {"policy.p_b", p_b[k]}, {"policy.hidden", "[16]"});
+    for (int i = 0; i < 4; i++) step(t, NULL);
+    // step() leaves the scores of the latest batch behind, and the networks' values
+    const flv_batch *b = &t->batch;
+    const flv_score *s = &t->score;
+    const float *log_n = b->acts.value[t->policy.log_n];
+    double d_log_n[25] = {0}, size = 0.0;
+    for (int i = 0; i < 8; i++)
+      for (int p = b->offset[i] + 1; p < b->offset[i + 1]; p++) {
+        const int r = b->row[p], before = b->row[p - 1];
+        double residual = (double)log_n[r] + b->log_pb[r * 2 + b->back[p]];
+        if (before != b->row[b->offset[i]]) residual -= (double)log_n[before];
+        const double d = 2.0 * residual / (b->offset[8] - 8);
+        assert_true(fabs(s->out.log_pb[p] - d) < 1e-12);
+        d_log_n[r] += d;
+        if (before != b->row[b->offset[i]]) d_log_n[before] -= d;
+        size += fabs(d);
+      }
+    assert_true(size > 0.1);
+    for (int r = 0; r < b->rows.n; r++) assert_true(fabs(s->d_log_n[r] - d_log_n[r]) < 1e-12);
+    flv_trainer_free(t);
+  }
+}
+
+// The learned P_B becomes the one that is counted, and log n the log of the number of ways.
+static void learned_ways(void **unused) {
+  (void)unused;
+  static const char *const policy[] = {"tabular", "mlp"}, *const env[] = {"hypergrid", "graph"};
+  for (int k = 0; k < 4; k++) {
+    flv_trainer *t = MAKE({"env", env[k / 2]}, {k / 2 ? "batch" : "env.side", k / 2 ? "64" : "5"},
+                          {"reward", k / 2 ? "values" : "corners"},
+                          {k / 2 ? "reward.r" : "reward.r0", k / 2 ? "[0.5, 3]" : "0.5"},
+                          {"backward", "max_entropy"}, {"policy", policy[k % 2]},
+                          {"optimiser.lr", k % 2 ? "0.003" : "0.03"}, {"schedule", "cosine"},
+                          {"iterations", "2000"}, {"exploration.epsilon", "0.5"},
+                          {"exploration.epsilon_end", "0.5"});
+    flv_error err = {0};
+    double *exact = flv_max_entropy(t->env, &err), worst = 0.0;
+    for (int i = 0; i < 2000; i++) step(t, NULL);
+    flv_batch *b = &t->batch;
+    flv_batch_clear(b);
+    for (int64_t s = 0; s < t->env->n_states; s++) {
+      uint64_t state;
+      t->env->ops->at(t->env, 1, &s, &state);
+      flv_batch_row(b, &state);
+    }
+    flv_batch_evaluate_rest(b, &t->policy, 1);
+    for (int64_t i = 0; i < t->env->n_states * t->env->n_back; i++)
+      worst = fmax(worst, fabs(exp(b->log_pb[i]) - exp(exact[i])));
+    const double log_n = (double)b->acts.value[t->policy.log_n][t->env->n_states - 1];
+    const double ways = k / 2 ? 2.0 : 70.0; // 8! / (4! 4!); 0-1-2-4 and 0-2-4
+    printf("%s, %s: P_B off by %.4f, %.2f ways\n", env[k / 2], policy[k % 2], worst, exp(log_n));
+    assert_true(worst < 0.01);
+    assert_true(fabs(exp(log_n) / ways - 1.0) < 0.02);
+    flv_free(exact);
+    flv_trainer_free(t);
+  }
+}
+
 // Each finds the target, P_B learning in its own way.
 static void all_reach_the_target(void **unused) {
   (void)unused;
-  static const char *const rule[] = {"objective", "tlm", "pessimistic"};
-  for (int k = 0; k < 3; k++) {
+  static const char *const rule[] = {"objective", "tlm", "pessimistic", "max_entropy"};
+  for (int k = 0; k < 4; k++) {
     flv_trainer *t = MAKE({"env.side", "6"}, {"reward.r0", "0.1"}, {"backward", rule[k]},
                           {"policy.hidden", "[32]"}, {"optimiser.lr", "0.005"});
     for (int i = 0; i < 800; i++) step(t, NULL);
@@ -147,6 +212,8 @@ int main(void) {
       cmocka_unit_test(what_has_nothing_to_learn),
       cmocka_unit_test(likelihood_of_trajectories),
       cmocka_unit_test(likelihood_of_the_past),
+      cmocka_unit_test(ways_are_regressed),
+      cmocka_unit_test(learned_ways),
       cmocka_unit_test(all_reach_the_target),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

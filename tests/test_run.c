@@ -99,6 +99,40 @@ static void stopped_and_resumed(void **unused) {
   flv_config_free(cfg);
 }
 
+static volatile int stop_now;
+
+static void stop_midway(void *user, const flv_progress *progress) {
+  (void)user;
+  if (progress->evaluated && progress->stats.iteration >= 28) stop_now = 1;
+}
+
+// Stopped with buffers half full, of every kind; objects and searches among what is saved.
+static void stopped_midway(void **unused) {
+  (void)unused;
+  static const char *const kind[] = {"fifo", "prioritised", "terminal"};
+  flv_error err = {0};
+  for (int k = 0; k < 3; k++) {
+    char whole[32], parts[32];
+    snprintf(whole, sizeof whole, "whole_%s", kind[k]);
+    snprintf(parts, sizeof parts, "parts_%s", kind[k]);
+    flv_config *cfg = tiny("60");
+    if (flv_config_set(cfg, "replay", kind[k], &err) != FLV_OK ||
+        flv_config_set(cfg, "replay.capacity", "100", &err) != FLV_OK ||
+        flv_config_set(cfg, "local_search.steps", k == 1 ? "2" : "0", &err) != FLV_OK)
+      fail_msg("%s", err.text);
+    assert_int_equal(train(cfg, in(whole), NULL, NULL, &err), FLV_OK);
+    stop_now = 0;
+    const flv_run_options options = {
+        .out = in(parts), .threads = 1, .stop = &stop_now, .progress = stop_midway};
+    assert_int_equal(flv_run_train(cfg, &options, &err), FLV_ESTOPPED);
+    assert_non_null(strstr(err.text, "iteration 28 of 60"));
+    if (train(NULL, NULL, in(parts), NULL, &err) != FLV_OK) fail_msg("%s", err.text);
+    assert_same_file(in(whole), in(parts), "metrics.csv");
+    assert_same_tensors(in(whole), in(parts));
+    flv_config_free(cfg);
+  }
+}
+
 // SIGKILL at random instants, at least 50 of them, then on to the end.
 static void killed_and_resumed(void **unused) {
   (void)unused;
@@ -338,6 +372,7 @@ static void samples_and_evaluations(void **unused) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(stopped_and_resumed),
+      cmocka_unit_test(stopped_midway),
       cmocka_unit_test(killed_and_resumed),
       cmocka_unit_test(directories_in_use),
       cmocka_unit_test(broken_checkpoints),

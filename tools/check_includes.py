@@ -22,7 +22,7 @@ MAY_INCLUDE = {
     'metrics': ['base'],
     'io': ['base'],
     'reward': ['base', 'env', 'io'],  # io: a reward may come from an array file
-    'learn': ['base', 'nn', 'env', 'reward', 'metrics'],
+    'learn': ['base', 'nn', 'env', 'reward', 'metrics', 'io'],  # io: given objects come from a file
     'exact': ['base', 'env', 'reward', 'learn', 'metrics'],
     'run': SRC,
     'cli': [],
@@ -38,7 +38,7 @@ PUBLIC = {
     'status': 'base', 'version': 'base', 'config': 'base', 'tensor': 'base',
     'env': 'env', 'env_template': 'env',
     'reward': 'reward',
-    'objective': 'learn', 'trainer': 'learn',
+    'objective': 'learn', 'objects': 'learn', 'trainer': 'learn',
     'assess': 'exact', 'gradients': 'exact',
     'table': 'io',
     'run': 'run', 'fluvial': 'run',

@@ -7,6 +7,7 @@
 #include "fluvial/env.h"
 #include "fluvial/gradients.h"
 #include "fluvial/objective.h"
+#include "fluvial/objects.h"
 #include "fluvial/reward.h"
 #include "fluvial/run.h"
 #include "fluvial/status.h"

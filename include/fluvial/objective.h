@@ -55,7 +55,9 @@ enum {
   // logsumexp, so that log_f + log_pf is the logit of the action taken. Instead of FLV_NEEDS_LOG_F.
   FLV_NEEDS_FLOWS = 8,
   FLV_NEEDS_INFLOW = 16, // log_inflow, from the parents of every state visited; with FLOWS
-  FLV_NEEDS_TARGET = 32  // log_pf_target and, with FLOWS, log_f_target
+  FLV_NEEDS_TARGET = 32, // log_pf_target and, with FLOWS, log_f_target
+  FLV_NEEDS_OBJECTS = 64 // trajectories drawn back from objects, given or stored; it has no use for
+                         // those of P_F
 };
 
 // What an objective's registry entry (flv_component.impl) points to. Returns the loss; cannot fail.

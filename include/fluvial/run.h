@@ -17,6 +17,7 @@
 #include "fluvial/assess.h"
 #include "fluvial/config.h"
 #include "fluvial/env.h"
+#include "fluvial/objects.h"
 #include "fluvial/status.h"
 #include "fluvial/trainer.h"
 
@@ -60,13 +61,6 @@ flv_status flv_run_evaluate(const char *dir, int threads, int64_t samples, flv_e
 // objects are then the given ones, or NULL. options may be NULL.
 flv_status flv_run_assess(const char *dir, int threads, const char *objects,
                           const flv_assess_options *options, flv_assessment *out, flv_error *err);
-
-// Reads objects in the form in which flv_run_sample writes them: an .npy [n, columns], or a .csv
-// with a row for each, in which a last column beyond the object's (log_r) is not used. *states
-// [*n * state_size] is the caller's to free(). Any hypergrid; other environments where they have at
-// most 2^24 states. FLV_EINVAL where a row is no state of env: the message says which.
-flv_status flv_objects_read(const flv_env *env, const char *path, int64_t *n, void **states,
-                            flv_error *err);
 
 // Writes n sampled objects to path (.csv: one row per object with its log-reward; .npy: int array
 // [n, dims]).

@@ -20,7 +20,8 @@ typedef struct flv_trainer flv_trainer;
 // Numbers of one iteration.
 typedef struct flv_stats {
   int64_t iteration;    // of the update just made, from 1
-  int64_t trajectories; // sampled so far (replayed ones count once)
+  int64_t trajectories; // sampled so far, those to given objects and proposals of the local search
+                        // included; replayed ones count once
   double loss;
   double log_z; // learned
   double ess;   // effective sample size of the importance weights, the batch size if none are used
@@ -29,6 +30,7 @@ typedef struct flv_stats {
   int states, distinct; // visited in the batch, and after interning
   double lr_factor;     // of the learning-rate schedule
   double grad_norm;     // before clipping
+  double accepted;      // share of the local search's proposals; NaN if there were none
 } flv_stats;
 
 // How far the sampler is from the target (exact.h says how it is computed).

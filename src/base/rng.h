@@ -14,10 +14,19 @@ typedef enum flv_purpose {
   FLV_RNG_SAMPLE = 4,   // flv_trainer_sample: iteration = stream
   FLV_RNG_EVALUATE = 5, // samples of an evaluation: iteration = samples before
   FLV_RNG_TEST = 6,
-  FLV_RNG_BACKWARD = 7,  // backward actions: item = trajectory, step = steps before
-  FLV_RNG_TARGET = 8,    // objects from R/Z: item = object
-  FLV_RNG_BOOTSTRAP = 9, // resamples: item = resample, step = draw / 2
-  FLV_RNG_PAST = 10      // which past trajectories P_B learns from
+  FLV_RNG_BACKWARD = 7,    // backward actions: item = trajectory, step = steps before
+  FLV_RNG_TARGET = 8,      // objects from R/Z: item = object
+  FLV_RNG_BOOTSTRAP = 9,   // resamples: item = resample, step = draw / 2
+  FLV_RNG_PAST = 10,       // which past trajectories P_B learns from
+  FLV_RNG_REDRAW = 11,     // steps back from objects of the buffer: item = trajectory
+  FLV_RNG_GIVEN = 12,      // which given objects: item = trajectory
+  FLV_RNG_GIVEN_BACK = 13, // steps back from them
+  // local search: iteration = iteration times steps of the search, plus step; item = trajectory
+  FLV_RNG_SEARCH = 14,         // where to cut, and whether to accept
+  FLV_RNG_SEARCH_BACK = 15,    // steps back
+  FLV_RNG_SEARCH_FORWARD = 16, // steps forward
+  FLV_RNG_HEAD = 17,           // which head of P_F samples: item = trajectory
+  FLV_RNG_HEAD_DATA = 18       // what a head learns from: item = trajectory, step = head
 } flv_purpose;
 
 typedef struct flv_rng { // one address; pass by value

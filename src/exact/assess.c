@@ -48,10 +48,9 @@ typedef struct assessor {
 
 // ---- options ----
 
-static int64_t held_trajectories(const flv_trainer *t) {
-  const flv_replay *r = &t->replay;
-  if (r->capacity == 0) return 0;
-  return *r->pushed < r->capacity ? *r->pushed : r->capacity;
+static int64_t held_in_replay(const flv_trainer *t) {
+  const flv_replay *r = &t->collector.replay;
+  return r->capacity > 0 ? flv_replay_held(r) : 0;
 }
 
 static flv_status check_range(const char *name, double value, double hi, flv_error *err) {
@@ -95,7 +94,7 @@ static flv_status choose_source(assessor *a, flv_error *err) {
     there = o->samples;
     break;
   case FLV_SOURCE_REPLAY:
-    there = held_trajectories(a->t);
+    there = held_in_replay(a->t);
     if (there == 0)
       return flv_fail(err, FLV_EINVAL, "objects: the replay buffer is empty (replay.capacity)");
     break;
@@ -218,14 +217,16 @@ static void draw_target(assessor *a) {
   a->t->env->ops->at(a->t->env, (int)a->m, a->index, a->x);
 }
 
-// Evenly spaced among the trajectories that the buffer holds.
+// Evenly spaced among what the buffer holds.
 static void draw_replay(assessor *a) {
   flv_trainer *t = a->t;
   flv_batch *b = &t->batch;
-  const flv_replay *r = &t->replay;
-  const int64_t held = held_trajectories(t);
+  const flv_replay *r = &t->collector.replay;
+  const int64_t held = held_in_replay(t);
   const size_t size = t->env->state_size;
-  for (int64_t done = 0; done < a->m; done += b->n) {
+  for (int64_t i = 0; i < a->m && r->objects; i++)
+    memcpy(a->x + (size_t)i * size, r->recent.records + (size_t)(i * held / a->m) * size, size);
+  for (int64_t done = 0; done < a->m && !r->objects; done += b->n) {
     flv_batch_clear(b);
     for (int64_t i = done; i < a->m && i < done + b->max_n; i++) {
       const size_t at = (size_t)(i * held / a->m);

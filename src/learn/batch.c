@@ -52,7 +52,8 @@ void flv_batch_free(flv_batch *batch) {
 void flv_batch_clear(flv_batch *batch) {
   batch->n = 0;
   batch->offset[0] = 0;
-  batch->evaluated = batch->rest_evaluated = 0;
+  batch->evaluated = batch->rest_evaluated = batch->rewarded = 0;
+  batch->filling++;
   flv_intern_clear(&batch->rows);
 }
 

@@ -39,6 +39,8 @@ typedef struct flv_batch {
   double *log_pb;     // [max_rows, n_back]
   int evaluated;      // rows whose P_F is known
   int rest_evaluated; // rows whose P_B and log F are known; at most `evaluated`
+  int rewarded;       // trajectories whose log_r is known
+  uint64_t filling;   // how often it has been cleared
 
   int64_t *index_scratch; // [max_rows]
   void *block;

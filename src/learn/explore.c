@@ -14,7 +14,10 @@ enum { CONSTANT, LINEAR, COSINE };
   X(REAL, exit_bias, "0", -100, 100, "", "subtracted from the exit action's logit, at the start")  \
   X(REAL, exit_bias_end, "0", -100, 100, "", "and at the end (released code: equal to exit_bias)") \
   X(CHOICE, schedule, "cosine", 0, 0, "constant|linear|cosine", "how start goes to end")           \
-  X(REAL, until, "0.5", 1e-6, 1, "", "share of the iterations after which the end is reached")
+  X(REAL, until, "0.5", 1e-6, 1, "", "share of the iterations after which the end is reached")     \
+  X(INT, heads, "0", 0, 1024, "",                                                                  \
+    "Thompson sampling: further heads of P_F, one of which samples each trajectory; 0: none")      \
+  X(REAL, head_share, "0.5", 1e-3, 1, "", "probability that a head learns from a trajectory")
 typedef struct explore_cfg {
   EXPLORE_KEYS(FLV_FIELD)
 } explore_cfg;
@@ -24,12 +27,17 @@ static const flv_param params[] = {EXPLORE_KEYS(FLV_PARAM)};
 
 static const flv_component component = {
     "behaviour",
-    "epsilon-uniform, temperature and exit bias, combined; off by default",
+    "epsilon-uniform, temperature, exit bias and Thompson sampling, combined; off by default",
     params,
     sizeof params / sizeof *params,
     sizeof(explore_cfg),
     NULL};
 const flv_component *const flv_explore_list[] = {&component, NULL};
+
+int flv_explore_heads(const void *cfg, double *share) {
+  *share = ((const explore_cfg *)cfg)->head_share;
+  return ((const explore_cfg *)cfg)->heads;
+}
 
 flv_explore flv_explore_at(const void *cfg, int64_t iteration, int64_t iterations) {
   const explore_cfg *c = cfg;
@@ -43,6 +51,7 @@ flv_explore flv_explore_at(const void *cfg, int64_t iteration, int64_t iteration
       .epsilon = c->epsilon_end + weight * (c->epsilon - c->epsilon_end),
       .temperature = c->temperature_end + weight * (c->temperature - c->temperature_end),
       .exit_bias = c->exit_bias_end + weight * (c->exit_bias - c->exit_bias_end),
+      .heads = c->heads,
   };
   e.active = e.epsilon > 0.0 || e.temperature < 1.0 || e.temperature > 1.0 || e.exit_bias < 0.0 ||
              e.exit_bias > 0.0;

@@ -16,14 +16,20 @@
 #include "fluvial/config.h"
 #include "fluvial/env.h"
 
+// heads > 0: Thompson sampling; the logits are those of one of P_F's further heads, drawn uniformly
+// for each trajectory (learn/heads.h).
 typedef struct flv_explore {
   double epsilon, temperature, exit_bias; // as of this iteration
-  bool active;                            // false: behaviour is P_F itself
+  bool active;                            // false: behaviour is P_F itself, or its head
+  int heads;
 } flv_explore;
 
 extern const flv_component *const flv_explore_list[];
 
 flv_explore flv_explore_at(const void *cfg, int64_t iteration, int64_t iterations);
+
+// How many heads are asked for, and on what share of the trajectories each learns.
+int flv_explore_heads(const void *cfg, double *share);
 
 // Behaviour log-probabilities of one state from its logits [n_actions].
 void flv_explore_log_pi(const flv_explore *explore, const flv_env *env, const float *logits,

@@ -64,7 +64,7 @@ double *flv_max_entropy(const flv_env *env, flv_error *err) {
   if (env->n_states <= 0 || env->n_states > MAX_STATES || !env->ops->at) {
     flv_fail(err, FLV_EINVAL,
              "policy.p_b: max_entropy counts the ways to every state, and '%s' has no list of at "
-             "most 2^24 of them",
+             "most 2^24 of them; backward: max_entropy learns them",
              env->name);
     return NULL;
   }

@@ -22,6 +22,7 @@
   X(mixed_kl)                                                                                      \
   X(symmetric_cycles)                                                                              \
   X(renyi)                                                                                         \
-  X(tsallis)
+  X(tsallis)                                                                                       \
+  X(mle)
 
 #endif

@@ -69,10 +69,15 @@ static void record_mlp(flv_policy *p, const mlp_cfg *cfg, unsigned needs) {
   const int x = flv_net_input(net, p->env->n_hot, p->env->n_features);
   const int h = trunk(net, cfg, x, FLV_GROUP_PF, "p_f");
   p->pf = flv_net_layer(net, h, p->env->n_actions, FLV_ACT_NONE, FLV_GROUP_PF, "p_f.head");
+  if (p->n_heads > 0)
+    p->heads = flv_net_layer(net, h, p->n_heads * p->env->n_actions, FLV_ACT_NONE, FLV_GROUP_PF,
+                             "p_f.heads");
   flv_net_mark(net);
   if (cfg->p_b == PB_LEARNED || cfg->p_b == PB_TIED) {
     const int hb = cfg->p_b == PB_TIED ? h : trunk(net, cfg, x, FLV_GROUP_PB, "p_b");
     p->pb = flv_net_layer(net, hb, p->env->n_back, FLV_ACT_NONE, FLV_GROUP_PB, "p_b.head");
+    if (needs & FLV_NEEDS_WAYS)
+      p->log_n = flv_net_layer(net, hb, 1, FLV_ACT_NONE, FLV_GROUP_PB, "log_n.head");
   }
   if (needs & FLV_NEEDS_LOG_F) {
     const int hf = cfg->log_f == LOG_F_TIED ? h : trunk(net, cfg, x, FLV_GROUP_LOG_F, "log_f");
@@ -84,9 +89,15 @@ static void record_tabular(flv_policy *p, const tabular_cfg *cfg, unsigned needs
   flv_net *net = p->net;
   const int x = flv_net_input(net, 1, (int)p->env->n_states);
   p->pf = flv_net_layer(net, x, p->env->n_actions, FLV_ACT_NONE, FLV_GROUP_PF, "p_f");
+  if (p->n_heads > 0)
+    p->heads = flv_net_layer(net, x, p->n_heads * p->env->n_actions, FLV_ACT_NONE, FLV_GROUP_PF,
+                             "p_f.heads");
   flv_net_mark(net);
-  if (cfg->p_b == PB_LEARNED || cfg->p_b == PB_TIED)
+  if (cfg->p_b == PB_LEARNED || cfg->p_b == PB_TIED) {
     p->pb = flv_net_layer(net, x, p->env->n_back, FLV_ACT_NONE, FLV_GROUP_PB, "p_b");
+    if (needs & FLV_NEEDS_WAYS)
+      p->log_n = flv_net_layer(net, x, 1, FLV_ACT_NONE, FLV_GROUP_PB, "log_n");
+  }
   if (needs & FLV_NEEDS_LOG_F)
     p->log_f = flv_net_layer(net, x, 1, FLV_ACT_NONE, FLV_GROUP_LOG_F, "log_f");
 }
@@ -95,8 +106,11 @@ flv_status flv_policy_init(flv_policy *policy, const flv_env *env, const flv_com
                            const void *cfg, unsigned needs, uint64_t seed, flv_error *err) {
   flv_policy p = {.env = env,
                   .pf = -1,
+                  .n_heads = (int)(needs >> FLV_HEADS_SHIFT),
+                  .heads = -1,
                   .pb = -1,
                   .log_f = -1,
+                  .log_n = -1,
                   .needs = needs,
                   .tabular = component == &tabular};
   if (p.tabular && (env->n_states <= 0 || env->n_states > 1 << 24))
@@ -118,8 +132,10 @@ flv_status flv_policy_init(flv_policy *policy, const flv_env *env, const flv_com
     p_b = ((const mlp_cfg *)cfg)->p_b;
   }
   flv_net_output(p.net, p.pf);
+  if (p.heads >= 0) flv_net_output(p.net, p.heads);
   if (p.pb >= 0) flv_net_output(p.net, p.pb);
   if (p.log_f >= 0) flv_net_output(p.net, p.log_f);
+  if (p.log_n >= 0) flv_net_output(p.net, p.log_n);
   p.n_params = p.net->n_params + 16;
   p.params = p.net->failed ? NULL : flv_alloc(p.n_params * sizeof *p.params);
   if (!p.params) {

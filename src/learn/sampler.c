@@ -15,6 +15,8 @@ flv_status flv_sampler_init(flv_sampler *sampler, const flv_batch *batch, flv_er
                             FLV_SLOT(s.back, n),
                             FLV_SLOT(s.count, n),
                             FLV_SLOT(s.terminal, n),
+                            FLV_SLOT(s.head, n),
+                            FLV_SLOT(s.log_head, s.env->n_actions),
                             FLV_SLOT(s.log_pi, (size_t)batch->max_rows * (size_t)s.env->n_actions)};
   s.block = flv_bind(sizeof slots / sizeof *slots, slots);
   if (!s.block)
@@ -38,6 +40,16 @@ static const double *behaviour(flv_sampler *s, const flv_batch *b, const flv_pol
     flv_explore_log_pi(explore, s->env, logits + at, b->mask + at, s->log_pi + at);
   }
   return s->log_pi;
+}
+
+// The same of one state, for the head that samples trajectory i.
+static const double *behaviour_of_head(flv_sampler *s, const flv_batch *b, const flv_policy *policy,
+                                       const flv_explore *explore, int i, int row) {
+  const size_t a = (size_t)s->env->n_actions, r = (size_t)row;
+  const size_t at = (r * (size_t)policy->n_heads + (size_t)s->head[i]) * a;
+  flv_explore_log_pi(explore, s->env, b->acts.value[policy->heads] + at, b->mask + r * a,
+                     s->log_head);
+  return s->log_head;
 }
 
 // The action whose interval of the cumulative distribution holds u; rounding at the top falls to
@@ -116,26 +128,57 @@ static void start(flv_sampler *s, flv_batch *b, int n) {
   }
 }
 
-void flv_sampler_run(flv_sampler *sampler, flv_batch *batch, const flv_policy *policy,
-                     const flv_explore *explore, flv_rng rng, int n, int threads) {
-  flv_sampler *s = sampler;
-  flv_batch *b = batch;
+// Goes on with the n_active trajectories behind the batch's own until all have ended.
+static void grow(flv_sampler *s, flv_batch *b, const flv_policy *policy, const flv_explore *explore,
+                 flv_rng rng, int n_active, int threads) {
   const int first = b->n, a = s->env->n_actions;
-  start(s, b, n);
-  for (int n_active = n, step = 0; n_active > 0; step++) {
+  for (int step = 0; n_active > 0; step++) {
     flv_batch_evaluate_pf(b, policy, threads);
-    const double *log_pi = behaviour(s, b, policy, explore);
+    const double *log_pi = explore->heads > 0 ? NULL : behaviour(s, b, policy, explore);
     for (int k = 0; k < n_active; k++) {
       const int i = s->active[k];
       const size_t p = place(b, first + i, s->count[i] - 1);
-      const double *row = log_pi + (size_t)b->row[p] * (size_t)a;
+      const double *row = log_pi ? log_pi + (size_t)b->row[p] * (size_t)a
+                                 : behaviour_of_head(s, b, policy, explore, i, b->row[p]);
       const int action = draw(a, row, flv_rng_uniform(rng, (uint32_t)i, (uint32_t)step));
       b->action[p] = s->action[k] = action;
       b->log_pi[first + i] += row[action];
     }
     n_active = advance(s, b, first, n_active);
   }
-  pack(b, first, n, s->count, false);
+}
+
+void flv_sampler_run(flv_sampler *sampler, flv_batch *batch, const flv_policy *policy,
+                     const flv_explore *explore, flv_rng rng, int n, int threads) {
+  start(sampler, batch, n);
+  flv_rng heads = rng;
+  heads.purpose = FLV_RNG_HEAD;
+  for (int i = 0; i < n && explore->heads > 0; i++)
+    sampler->head[i] = (int32_t)(flv_rng_uniform(heads, (uint32_t)i, 0) * explore->heads);
+  grow(sampler, batch, policy, explore, rng, n, threads);
+  pack(batch, batch->n, n, sampler->count, false);
+}
+
+// The places of the new trajectories are behind everything that is packed.
+void flv_sampler_regrow(flv_sampler *sampler, flv_batch *batch, const flv_policy *policy,
+                        const flv_explore *explore, flv_rng rng, int first, const int32_t *cut,
+                        int n, int threads) {
+  flv_sampler *s = sampler;
+  flv_batch *b = batch;
+  const size_t size = s->env->state_size;
+  for (int i = 0; i < n; i++) {
+    const size_t from = (size_t)b->offset[first + i], to = place(b, b->n + i, 0);
+    const size_t bytes = (size_t)(cut[i] + 1) * sizeof *b->row;
+    memcpy(b->row + to, b->row + from, bytes);
+    memcpy(b->action + to, b->action + from, bytes);
+    memcpy(b->back + to, b->back + from, bytes);
+    memcpy(s->state + (size_t)i * size, flv_batch_state(b, b->row[from + (size_t)cut[i]]), size);
+    s->active[i] = i;
+    s->count[i] = cut[i] + 1;
+    b->log_pi[b->n + i] = 0.0;
+  }
+  grow(s, b, policy, explore, rng, n, threads);
+  pack(b, b->n, n, s->count, false);
 }
 
 // ---- backwards ----

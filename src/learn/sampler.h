@@ -18,15 +18,25 @@ typedef struct flv_sampler { // working memory of one step of all trajectories
   uint8_t *terminal;              // [max_n]
   double *log_pi;                 // [max_rows, n_actions] behaviour, when it differs from P_F
   int explored;                   // rows of log_pi that are filled
+  int32_t *head;                  // [max_n] of P_F that samples the trajectory, if there are any
+  double *log_head;               // [n_actions] behaviour of one head at one state
   void *block;
 } flv_sampler;
 
 flv_status flv_sampler_init(flv_sampler *sampler, const flv_batch *batch, flv_error *err);
 void flv_sampler_free(flv_sampler *sampler);
 
-// Appends n trajectories from the behaviour policy; trajectory i draws at item i of rng.
+// Appends n trajectories from the behaviour policy; trajectory i draws at item i of rng (its head,
+// where there are any, at that of FLV_RNG_HEAD).
 void flv_sampler_run(flv_sampler *sampler, flv_batch *batch, const flv_policy *policy,
                      const flv_explore *explore, flv_rng rng, int n, int threads);
+
+// Appends n trajectories that begin as [first, first + n) of the batch do, up to the state where
+// action number cut[i] was taken (a legal one: 0 <= cut[i] < actions), and go on from there by the
+// behaviour policy; the i-th draws at item i of rng. log_pi becomes that of the new part.
+void flv_sampler_regrow(flv_sampler *sampler, flv_batch *batch, const flv_policy *policy,
+                        const flv_explore *explore, flv_rng rng, int first, const int32_t *cut,
+                        int n, int threads);
 
 // Appends n trajectories tau ~ P_B(. | x_i) to the objects x_i, states [n * state_size]; trajectory
 // i draws at item i of rng. log_pi becomes log P_B(tau | x_i): where x_i itself was drawn with

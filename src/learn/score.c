@@ -16,6 +16,7 @@ flv_status flv_score_init(flv_score *score, const flv_batch *batch, unsigned nee
   const size_t f = needs & (FLV_NEEDS_LOG_F | FLV_NEEDS_FLOWS) ? 1 : 0;
   const size_t e = needs & FLV_NEEDS_EXIT ? 1 : 0, t = needs & FLV_NEEDS_STATE_REWARD ? 1 : 0;
   const size_t i = needs & FLV_NEEDS_INFLOW ? 1 : 0, g = needs & FLV_NEEDS_TARGET ? 1 : 0;
+  const size_t w = needs & FLV_NEEDS_WAYS ? 1 : 0;
   if (e && env->exit_action < 0)
     return flv_fail(err, FLV_EINVAL,
                     "objective: it needs an exit action in every state, and '%s' has none",
@@ -33,19 +34,16 @@ flv_status flv_score_init(flv_score *score, const flv_batch *batch, unsigned nee
                             FLV_SLOT(s.out.log_inflow, i * p),
                             FLV_SLOT(s.log_pf_target, g * p),
                             FLV_SLOT(s.log_f_target, g * f * p),
-                            FLV_SLOT(s.log_r_row, r),
-                            FLV_SLOT(s.last_rows, n),
-                            FLV_SLOT(s.last_states, n * env->state_size),
-                            FLV_SLOT(s.is_last, r),
-                            FLV_SLOT(s.log_r_last, n),
                             FLV_SLOT(s.d_pf, r * (size_t)env->n_actions),
                             FLV_SLOT(s.d_pb, r * (size_t)env->n_back),
                             FLV_SLOT(s.d_log_f, f * r),
+                            FLV_SLOT(s.d_log_n, w * r),
                             FLV_SLOT(s.in.scratch, 6 * n + 2 * p)};
   s.block = flv_bind(sizeof slots / sizeof *slots, slots);
   if (!s.block) return flv_fail(err, FLV_ENOMEM, "out of memory for %d trajectories", batch->max_n);
-  if (i && flv_inflow_init(&s.inflow, batch, err) != FLV_OK) {
-    flv_free(s.block);
+  if (flv_rewards_init(&s.rewards, batch, err) != FLV_OK ||
+      (i && flv_inflow_init(&s.inflow, batch, err) != FLV_OK)) {
+    flv_score_free(&s);
     return FLV_ENOMEM;
   }
   s.in.log_pf = s.log_pf;
@@ -65,6 +63,7 @@ flv_status flv_score_init(flv_score *score, const flv_batch *batch, unsigned nee
 
 void flv_score_free(flv_score *score) {
   flv_inflow_free(&score->inflow);
+  flv_rewards_free(&score->rewards);
   flv_free(score->block);
   *score = (flv_score){0};
 }
@@ -74,26 +73,10 @@ void flv_score_expand(flv_score *score, flv_batch *batch) {
 }
 
 void flv_score_rewards(flv_score *score, flv_batch *batch, const flv_reward *reward) {
-  flv_score *s = score;
-  const size_t size = batch->rows.state_size;
-  if (s->needs & FLV_NEEDS_STATE_REWARD) {
-    flv_reward_log(reward, batch->env, batch->rows.n, batch->rows.states, s->log_r_row);
-  } else { // rewards may be expensive: each distinct object once
-    int n = 0;
-    for (int i = 0; i < batch->n; i++) {
-      const int r = flv_batch_last(batch, i);
-      if (s->is_last[r]) continue;
-      s->is_last[r] = 1;
-      s->last_rows[n] = r;
-      memcpy(s->last_states + (size_t)n++ * size, flv_batch_state(batch, r), size);
-    }
-    flv_reward_log(reward, batch->env, n, s->last_states, s->log_r_last);
-    for (int k = 0; k < n; k++) {
-      s->log_r_row[s->last_rows[k]] = s->log_r_last[k];
-      s->is_last[s->last_rows[k]] = 0;
-    }
-  }
-  for (int i = 0; i < batch->n; i++) batch->log_r[i] = s->log_r_row[flv_batch_last(batch, i)];
+  if (score->needs & FLV_NEEDS_STATE_REWARD)
+    flv_rewards_states(&score->rewards, batch, reward);
+  else
+    flv_rewards_objects(&score->rewards, batch, reward);
 }
 
 // Zeroes the cotangents of n positions.
@@ -121,7 +104,7 @@ void flv_score_gather(flv_score *score, const flv_batch *batch, const flv_policy
     s->log_pb[p] = back < 0 ? 0.0 : log_pb[r * k + (size_t)back];
     if (s->in.log_f) s->log_f[p] = log_f ? (double)log_f[r] : batch->log_sum[r];
     if (s->in.log_pf_exit) s->log_pf_exit[p] = batch->log_pf[r * a + (size_t)env->exit_action];
-    if (s->in.log_r_state) s->log_r_state[p] = s->log_r_row[r];
+    if (s->in.log_r_state) s->log_r_state[p] = s->rewards.log_r_row[r];
     if (s->in.log_inflow) s->log_inflow[p] = s->inflow.log_inflow[r];
     if (s->in.log_pf_target)
       s->log_pf_target[p] = action < 0 ? 0.0 : target->log_pf[r * a + (size_t)action];
@@ -142,10 +125,8 @@ typedef struct job {
   const flv_policy *policy;
 } job;
 
-// d[a] holds the cotangents g_a of log p(a), summed over visits, and d_sum that of the logits'
-// logsumexp; the logits receive g_a - p(a) sum_a' g_a' + p(a) d_sum.
-static void logits_row(int n, const double *d, double d_sum, const double *log_p,
-                       const uint8_t *mask, float *d_logits) {
+void flv_score_logits(int n, const double *d, double d_sum, const double *log_p,
+                      const uint8_t *mask, float *d_logits) {
   double total = -d_sum;
   for (int a = 0; a < n; a++) total += d[a];
   for (int a = 0; a < n; a++) d_logits[a] = mask[a] ? (float)(d[a] - total * exp(log_p[a])) : 0.0f;
@@ -159,12 +140,13 @@ static void logits_rows(void *context, int task) {
   const size_t end = (size_t)flv_chunk_begin(b->rows.n, ROWS_PER_TASK, task + 1);
   for (size_t r = (size_t)flv_chunk_begin(b->rows.n, ROWS_PER_TASK, task); r < end; r++) {
     const double d_sum = s->needs & FLV_NEEDS_FLOWS ? s->d_log_f[r] : 0.0;
-    logits_row((int)a, s->d_pf + r * a, d_sum, b->log_pf + r * a, b->mask + r * a,
-               b->acts.grad[j->policy->pf] + r * a);
+    flv_score_logits((int)a, s->d_pf + r * a, d_sum, b->log_pf + r * a, b->mask + r * a,
+                     b->acts.grad[j->policy->pf] + r * a);
     if (j->policy->pb >= 0)
-      logits_row((int)k, s->d_pb + r * k, 0.0, b->log_pb + r * k, b->mask_back + r * k,
-                 b->acts.grad[j->policy->pb] + r * k);
+      flv_score_logits((int)k, s->d_pb + r * k, 0.0, b->log_pb + r * k, b->mask_back + r * k,
+                       b->acts.grad[j->policy->pb] + r * k);
     if (j->policy->log_f >= 0) b->acts.grad[j->policy->log_f][r] = (float)s->d_log_f[r];
+    if (j->policy->log_n >= 0) b->acts.grad[j->policy->log_n][r] = (float)s->d_log_n[r];
   }
 }
 

@@ -10,20 +10,18 @@
 #include "fluvial/reward.h"
 #include "learn/batch.h"
 #include "learn/inflow.h"
+#include "learn/rewards.h"
 
 typedef struct flv_score {
   flv_trajectories in;
   flv_cotangents out;
   unsigned needs;
+  flv_rewards rewards;
   flv_inflow inflow;                                           // of objectives that need it
   double *log_pf, *log_pb, *log_f, *log_pf_exit, *log_r_state; // [positions]
   double *log_inflow, *log_pf_target, *log_f_target;           // [positions]
-  double *log_r_row;                                           // [max_rows]
-  int32_t *last_rows;                                          // [max_n] distinct last rows
-  unsigned char *last_states;                                  // [max_n * state_size]
-  uint8_t *is_last;                                            // [max_rows]
-  double *log_r_last;                                          // [max_n]
-  double *d_pf, *d_pb, *d_log_f;                               // [max_rows, n_actions | n_back | 1]
+  double *d_log_n;               // [max_rows] where P_B's rule needs it
+  double *d_pf, *d_pb, *d_log_f; // [max_rows, n_actions | n_back | 1]
   void *block;
 } flv_score;
 
@@ -34,7 +32,7 @@ void flv_score_free(flv_score *score);
 void flv_score_expand(flv_score *score, flv_batch *batch);
 
 // log R of every trajectory's object, into batch->log_r (and of all rows where the objective needs
-// it).
+// it). May be called as the batch grows: no object's reward is asked for twice.
 void flv_score_rewards(flv_score *score, flv_batch *batch, const flv_reward *reward);
 
 // Fills score->in with the batch, of which the objective sees the first n trajectories, and zeroes
@@ -42,6 +40,11 @@ void flv_score_rewards(flv_score *score, flv_batch *batch, const flv_reward *rew
 // is the target's.
 void flv_score_gather(flv_score *score, const flv_batch *batch, const flv_policy *policy, int n,
                       const flv_batch *target, bool target_pb);
+
+// Cotangents of the n logits of one state. d[a] holds those, g_a, of log p(a), summed over visits,
+// and d_sum that of the logits' logsumexp; the logits receive g_a - p(a) sum_a' g_a' + p(a) d_sum.
+void flv_score_logits(int n, const double *d, double d_sum, const double *log_p,
+                      const uint8_t *mask, float *d_logits);
 
 // Writes the cotangents of the network's outputs, for all rows, into batch->acts.
 void flv_score_scatter(flv_score *score, flv_batch *batch, const flv_policy *policy, int threads);

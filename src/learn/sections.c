@@ -4,9 +4,11 @@
 #include "env/env_list.h"
 #include "learn/backward.h"
 #include "learn/explore.h"
+#include "learn/given.h"
 #include "learn/objective.h"
 #include "learn/policy.h"
 #include "learn/replay.h"
+#include "learn/search.h"
 #include "learn/target_net.h"
 #include "nn/optim.h"
 #include "reward/reward_list.h"
@@ -30,7 +32,9 @@ static const flv_section sections[] = {
     {"objective", "what training minimises", flv_objective_list},
     {"backward", "backward policy: how P_B learns", flv_backward_list},
     {"exploration", "behaviour policy that makes the trajectories", flv_explore_list},
+    {"local_search", "local search around fresh trajectories", flv_search_list},
     {"replay", "past trajectories used again", flv_replay_list},
+    {"data", "given objects to train on", flv_given_list},
     {"target_network", "target network: slow copy of the parameters, for what needs one",
      flv_target_net_list},
     {"optimiser", "how gradients change parameters", flv_optim_list},

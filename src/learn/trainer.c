@@ -22,10 +22,13 @@ static flv_status make_learner(flv_trainer *t, flv_error *err) {
   const flv_config *cfg = t->cfg;
   t->objective = flv_config_component(cfg, "objective")->impl;
   t->objective_cfg = flv_config_values(cfg, "objective");
-  FLV_TRY(flv_policy_init(&t->policy, t->env, flv_config_component(cfg, "policy"),
-                          flv_config_values(cfg, "policy"), t->objective->needs,
-                          (uint64_t)t->train->seed, err));
   const flv_component *backward = flv_config_component(cfg, "backward");
+  double share;
+  const int heads = flv_explore_heads(flv_config_values(cfg, "exploration"), &share);
+  const unsigned needs =
+      t->objective->needs | flv_backward_needs(backward) | (unsigned)heads << FLV_HEADS_SHIFT;
+  FLV_TRY(flv_policy_init(&t->policy, t->env, flv_config_component(cfg, "policy"),
+                          flv_config_values(cfg, "policy"), needs, (uint64_t)t->train->seed, err));
   FLV_TRY(flv_backward_init(&t->backward, backward, flv_config_values(cfg, "backward"), &t->policy,
                             t->train->batch, err));
   const int n = t->train->batch + flv_backward_extra(&t->backward, t->train->batch);
@@ -35,8 +38,9 @@ static flv_status make_learner(flv_trainer *t, flv_error *err) {
     FLV_TRY(flv_target_net_init(&t->target, flv_config_values(cfg, "target_network"), &t->policy,
                                 &t->batch, err));
   FLV_TRY(flv_sampler_init(&t->sampler, &t->batch, err));
-  FLV_TRY(flv_score_init(&t->score, &t->batch, t->objective->needs, err));
-  FLV_TRY(flv_replay_init(&t->replay, flv_config_values(cfg, "replay"), t->env, err));
+  FLV_TRY(flv_score_init(&t->score, &t->batch, needs, err));
+  FLV_TRY(flv_heads_init(&t->heads, &t->policy, share, &t->batch, err));
+  FLV_TRY(flv_collector_init(&t->collector, t, err));
   FLV_TRY(flv_optim_init(&t->optim, flv_config_component(cfg, "optimiser"),
                          flv_config_values(cfg, "optimiser"), t->policy.net, err));
   flv_schedule_init(&t->schedule, flv_config_component(cfg, "schedule"),
@@ -74,7 +78,8 @@ void flv_trainer_free(flv_trainer *trainer) {
   flv_target_net_free(&t->target);
   flv_backward_free(&t->backward);
   flv_optim_free(&t->optim);
-  flv_replay_free(&t->replay);
+  flv_collector_free(&t->collector);
+  flv_heads_free(&t->heads);
   flv_score_free(&t->score);
   flv_sampler_free(&t->sampler);
   flv_batch_free(&t->batch);
@@ -98,22 +103,10 @@ static crew threads_now(flv_trainer *t) {
   return ways[flv_pace_begin(&t->pace)];
 }
 
-// Fills the batch with the trajectories to train on, fresh and replayed, and evaluates their rows.
+// Fills the batch with the trajectories to train on, and evaluates their rows.
 static void collect(flv_trainer *t, crew threads) {
   flv_batch *b = &t->batch;
-  const flv_rng actions = {(uint64_t)t->train->seed, FLV_RNG_ACTION, (uint64_t)t->iteration};
-  const flv_rng past = {(uint64_t)t->train->seed, FLV_RNG_PAST, (uint64_t)t->iteration};
-  const flv_rng replays = {(uint64_t)t->train->seed, FLV_RNG_REPLAY, (uint64_t)t->iteration};
-  const flv_explore explore =
-      flv_explore_at(flv_config_values(t->cfg, "exploration"), t->iteration, t->train->iterations);
-  const flv_replay_plan plan = flv_replay_plan_at(&t->replay, t->train->batch);
-  flv_batch_clear(b);
-  flv_sampler_run(&t->sampler, b, &t->policy, &explore, actions, plan.fresh, threads.sample);
-  flv_replay_push(&t->replay, b, plan.fresh);
-  t->trajectories += plan.fresh;
-  if (plan.train == 0) flv_batch_clear(b); // fresh ones only fill the buffer
-  flv_replay_draw(&t->replay, &t->sampler, b, replays, plan.replayed);
-  flv_backward_draw(&t->backward, &t->sampler, b, past, plan.train, t->train->batch);
+  flv_collector_fill(t, threads.sample);
   flv_score_expand(&t->score, b);
   flv_batch_evaluate_pf(b, &t->policy, threads.rest);
   flv_batch_evaluate_rest(b, &t->policy, threads.rest);
@@ -151,6 +144,7 @@ static void fill_stats(const flv_trainer *t, flv_stats *stats, double loss, doub
       .distinct = b->rows.n,
       .lr_factor = t->optim.lr_factor,
       .grad_norm = grad_norm,
+      .accepted = flv_search_accepted(&t->collector.search),
   };
 }
 
@@ -162,13 +156,16 @@ flv_status flv_trainer_step(flv_trainer *trainer, flv_stats *stats, flv_error *e
   flv_score_gather(&t->score, &t->batch, &t->policy, t->train->batch,
                    t->has_target ? &t->target.batch : NULL, t->backward.rule == FLV_BACKWARD_TLM);
   const double loss = t->objective->loss(t->objective_cfg, &t->score.in, &t->score.out);
-  flv_backward_apply(&t->backward, &t->score, &t->batch);
+  flv_backward_apply(&t->backward, &t->score, &t->batch, &t->policy);
   flv_score_scatter(&t->score, &t->batch, &t->policy, threads.rest);
+  flv_heads_learn(&t->heads, &t->score, &t->batch, &t->policy, t->objective, t->objective_cfg,
+                  (flv_rng){(uint64_t)t->train->seed, FLV_RNG_HEAD_DATA, (uint64_t)t->iteration});
   flv_net_backward(t->policy.net, t->policy.params, &t->batch.acts, t->batch.rows.n, t->grad,
                    threads.rest);
   t->grad[t->policy.net->n_params] = (float)t->score.out.log_z;
   const double norm = flv_grad_norm(t->policy.net->n_params, t->grad);
   FLV_TRY(check_finite(t, loss, norm, err));
+  flv_replay_learn(&t->collector.replay, &t->score.in);
   t->optim.lr_factor = flv_schedule_at(&t->schedule, t->iteration, t->train->iterations);
   flv_optim_step(&t->optim, t->policy.params, t->grad, norm, threads.rest);
   if (t->has_target) flv_target_net_update(&t->target, &t->policy);

@@ -6,9 +6,10 @@
 #include "fluvial/trainer.h"
 #include "learn/backward.h"
 #include "learn/batch.h"
+#include "learn/collect.h"
 #include "learn/explore.h"
+#include "learn/heads.h"
 #include "learn/policy.h"
-#include "learn/replay.h"
 #include "learn/sampler.h"
 #include "learn/score.h"
 #include "learn/sections.h"
@@ -31,8 +32,9 @@ struct flv_trainer {
   flv_batch batch;
   flv_sampler sampler;
   flv_score score;
-  flv_replay replay;
+  flv_collector collector;
   flv_backward backward;
+  flv_heads heads;
   flv_target_net target; // if there is need of one
   bool has_target;
   flv_optim optim;

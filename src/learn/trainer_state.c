@@ -23,20 +23,28 @@ static void add(list *l, const char *name, flv_dtype dtype, int64_t rows, int64_
 }
 
 static void add_replay(list *l, const char *name, const flv_replay *replay) {
-  if (replay->capacity == 0) return;
+  const flv_replay *r = replay;
+  if (r->capacity == 0) return;
+  const int64_t n = r->capacity, nodes = 2 * (int64_t)r->tree.leaves;
+  const bool weighted = r->by != FLV_PRIORITY_UNIFORM;
   const struct {
     const char *name;
-    flv_dtype dtype;
     int64_t rows, cols;
     void *data;
-  } part[] = {{"pushed", FLV_I64, 1, 0, replay->pushed},
-              {"length", FLV_I32, replay->capacity, 0, replay->length},
-              {"action", FLV_I32, replay->capacity, replay->width, replay->action},
-              {"log_pi", FLV_F64, replay->capacity, 0, replay->log_pi}};
+    flv_dtype dtype;
+    bool held;
+  } part[] = {{"pushed", 1, 0, r->pushed, FLV_I64, true},
+              {"length", n, 0, r->length, FLV_I32, !r->objects},
+              {"action", n, r->width, r->action, FLV_I32, !r->objects},
+              {"log_pi", n, 0, r->log_pi, FLV_F64, !r->objects},
+              {"object", n, (int64_t)r->recent.record_size, r->recent.records, FLV_U8, r->objects},
+              {"slot", r->recent.slots, 0, r->recent.slot, FLV_I32, r->objects},
+              {"log_sum", nodes, 0, r->tree.log_sum, FLV_F64, weighted},
+              {"log_max", nodes, 0, r->tree.log_max, FLV_F64, weighted}};
   for (size_t i = 0; i < sizeof part / sizeof *part; i++) {
     char full[48];
     snprintf(full, sizeof full, "%s.%s", name, part[i].name);
-    add(l, full, part[i].dtype, part[i].rows, part[i].cols, part[i].data);
+    if (part[i].held) add(l, full, part[i].dtype, part[i].rows, part[i].cols, part[i].data);
   }
 }
 
@@ -61,7 +69,7 @@ int flv_trainer_tensors(flv_trainer *trainer, flv_tensor *tensors, int max) {
   add(&l, "iteration", FLV_I64, 1, 0, &t->iteration);
   add(&l, "trajectories", FLV_I64, 1, 0, &t->trajectories);
   if (t->has_target) add(&l, "target_network", FLV_F32, n, 0, t->target.policy.params);
-  add_replay(&l, "replay", &t->replay);
+  add_replay(&l, "replay", &t->collector.replay);
   add_replay(&l, "backward", &t->backward.past);
   return l.n;
 }

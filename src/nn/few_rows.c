@@ -1,5 +1,5 @@
-// One tile of rows x two vectors of columns in registers (eight sums, which is what the latency of a
-// fused multiply-add takes), for AVX-512, for AVX2 with FMA and for NEON.
+// One tile of rows x two vectors of columns in registers (eight sums, which is what the latency of
+// a fused multiply-add takes), for AVX-512, for AVX2 with FMA and for NEON.
 #include "nn/few_rows.h"
 
 #include <stddef.h>

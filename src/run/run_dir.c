@@ -15,7 +15,7 @@ enum { MAX_TENSORS = 192 };
 
 #define METRIC_COLUMNS                                                                             \
   "iteration,trajectories,loss,log_z,log_z_true,jsd,tv,kl_pq,kl_qp,l1,modes_found,ess,mean_log_r," \
-  "mean_length,states,distinct,lr_factor,grad_norm\n"
+  "mean_length,states,distinct,lr_factor,grad_norm,accepted\n"
 #define TIMING_COLUMNS "iteration,seconds,trajectories_per_s\n"
 
 flv_status flv_run_dir_path(char out[FLV_PATH_MAX], const char *dir, const char *name,
@@ -246,10 +246,10 @@ flv_status flv_run_dir_row(flv_run_dir *dir, const flv_stats *s, const flv_evalu
                            flv_error *err) {
   fprintf(dir->metrics,
           "%lld,%lld,%.10g,%.10g,%.10g,%.10g,%.10g,%.10g,%.10g,%.10g,%.10g,%.10g,%.10g,%.10g,%d,%d,"
-          "%.10g,%.10g\n",
+          "%.10g,%.10g,%.10g\n",
           (long long)s->iteration, (long long)s->trajectories, mean_loss, s->log_z, e->log_z_true,
           e->jsd, e->tv, e->kl_pq, e->kl_qp, e->l1, e->modes_found, s->ess, s->mean_log_r,
-          s->mean_length, s->states, s->distinct, s->lr_factor, s->grad_norm);
+          s->mean_length, s->states, s->distinct, s->lr_factor, s->grad_norm, s->accepted);
   fprintf(dir->timing, "%lld,%.3f,%.1f\n", (long long)s->iteration, seconds, trajectories_per_s);
   if (fflush(dir->metrics) != 0 || fflush(dir->timing) != 0)
     return io_error(err, "write metrics in", dir->path);

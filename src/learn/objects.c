@@ -2,6 +2,8 @@
 //
 // A hypergrid's states are their coordinates. Of other environments only the way from a state to
 // its row is known (env/columns.h), so all states are enumerated and met by their rows.
+#include "fluvial/objects.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +12,6 @@
 #include "base/memory.h"
 #include "env/columns.h"
 #include "env/hypergrid.h"
-#include "fluvial/run.h"
 #include "fluvial/table.h"
 
 enum { MAX_ENUMERATED = 1 << 24, CHUNK = 1024 };

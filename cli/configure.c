@@ -1,6 +1,8 @@
 #include "configure.h"
 
+#include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 
 flv_config *cli_configure(const cli_verb *verb, const char *path, int n_set, const char *const *set,
                           int *code) {
@@ -29,4 +31,19 @@ flv_config *cli_configure(const cli_verb *verb, const char *path, int n_set, con
   }
   flv_config_free(cfg);
   return NULL;
+}
+
+bool cli_free_folder(char *out, int size, const char *parent, const char *path) {
+  const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+  const char *dot = strrchr(name, '.');
+  const int length = dot && dot > name ? (int)(dot - name) : (int)strlen(name);
+  for (int i = 1; i < 100000; i++) {
+    struct stat found;
+    const int n = i == 1 ? snprintf(out, (size_t)size, "%s/%.*s", parent, length, name)
+                         : snprintf(out, (size_t)size, "%s/%.*s-%d", parent, length, name, i);
+    if (n >= size) break;
+    if (lstat(out, &found) != 0 && errno == ENOENT) return true;
+  }
+  cli_fail("%s: no free name in %s/; choose one with --out", path, parent);
+  return false;
 }

@@ -1,5 +1,4 @@
 // fluvial train: a configuration becomes a run directory; a stopped run goes on.
-#include <errno.h>
 #include <getopt.h>
 #include <math.h>
 #include <signal.h>
@@ -100,22 +99,6 @@ static int parse(const cli_verb *verb, int argc, char **argv, request *r) {
   return CLI_OK;
 }
 
-// runs/NAME, or runs/NAME-2 ... where that exists.
-static bool default_out(request *r) {
-  const char *slash = strrchr(r->config, '/'), *name = slash ? slash + 1 : r->config;
-  const char *dot = strrchr(name, '.');
-  const int length = dot && dot > name ? (int)(dot - name) : (int)strlen(name);
-  for (int i = 1; i < 100000; i++) {
-    struct stat found;
-    const int n = i == 1 ? snprintf(r->out, PATH_LEN, "runs/%.*s", length, name)
-                         : snprintf(r->out, PATH_LEN, "runs/%.*s-%d", length, name, i);
-    if (n >= PATH_LEN) break;
-    if (lstat(r->out, &found) != 0 && errno == ENOENT) return true;
-  }
-  cli_fail("%s: no free name for a run in runs/; choose one with --out", r->config);
-  return false;
-}
-
 // ---- the end of a run ----
 
 // Draws one picture of a run; path is "" after a warning.
@@ -169,7 +152,7 @@ static int train(const cli_verb *verb, request *r) {
   flv_config *cfg = NULL;
   int code = CLI_OK;
   if (r->config && !(cfg = cli_configure(verb, r->config, r->n_set, r->set, &code))) return code;
-  if (r->config && !*r->out && !default_out(r)) {
+  if (r->config && !*r->out && !cli_free_folder(r->out, PATH_LEN, "runs", r->config)) {
     flv_config_free(cfg);
     return CLI_FAILED;
   }

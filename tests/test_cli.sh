@@ -50,14 +50,14 @@ END
 
 # ---- help
 run 0 --help
-for verb in train eval sample plot list; do
+for verb in train eval sample plot gradients estimators list; do
   says "  $verb "
 done
 run 0 --version
 grep -Eq '^fluvial [0-9]+\.[0-9]+\.[0-9]+$' out || fail "--version"
 run 2
 says 'usage: fluvial' err
-for verb in train eval sample plot list; do
+for verb in train eval sample plot gradients estimators list; do
   run 0 "$verb" --help
   says "usage: fluvial $verb"
   says '-h, --help'
@@ -111,6 +111,12 @@ refuse 2 'expected a whole number' eval runs/x --backward 1.5
 refuse 2 'expected a number, a .csv or .npy file' eval runs/x --objects mine
 refuse 2 'from 2 to' eval runs/x --objects 1
 refuse 2 'which RUN' plot
+refuse 2 'which CONFIG.yaml?' estimators
+refuse 2 '--batch many: expected a whole number' estimators tiny.yaml --batch 16,many
+refuse 2 'expected logits or parameters' estimators tiny.yaml --space weights
+refuse 2 'expected a whole number from 2' estimators tiny.yaml --repeats 1
+refuse 1 "there is no 'tbb'" estimators tiny.yaml --objectives tbb
+refuse 1 'expected on_policy, epsilon=E' estimators tiny.yaml --behaviours epsilon
 refuse 2 "did you mean 'reward'?" list rewrad
 refuse 2 "did you mean 'corners'?" list reward corner
 refuse 2 "unexpected 'c'" list a b c
@@ -202,6 +208,32 @@ run 0 plot runs/tiny runs/tiny-2 --metric tv --out both.png
 run 0 plot runs/tiny
 says 'runs/tiny/plots/learned.png'
 refuse 1 'nothing' plot runs/tiny --metric nothing
+
+# ---- gradient estimators
+run 0 estimators tiny.yaml --at 0,20 --batch 8 --large 32 --repeats 2 --behaviours on_policy,epsilon=0.2,replay=10 \
+  --out lab/a
+for word in 'signal to noise' 'batch 8, iteration 20, with respect to logits' 'true gradients exact' \
+  'self_normalised, optimal' 'lab/a/estimators.csv (' 'lab/a/epsilon.png' 'lab/a/replay.png'; do
+  says "$word"
+done
+for file in estimators.csv epsilon.png epsilon.gp epsilon.dat replay.png; do
+  [ -s "lab/a/$file" ] || fail "lab/a/$file is missing"
+done
+if command -v python3 >/dev/null; then
+  python3 -c 'import csv; r = list(csv.DictReader(open("lab/a/estimators.csv")))
+at = lambda **k: [x for x in r if all(x[n] == v for n, v in k.items())]
+assert not at(iteration="0", behaviour="replay=10") and at(iteration="20", behaviour="replay=10")
+a, = at(iteration="20", objective="tb:loss=half_squared", policy="P_F", behaviour="on_policy")
+b, = at(iteration="20", objective="reverse_kl", weights="plain", baseline="global", policy="P_F", behaviour="on_policy")
+assert a["method"] == b["method"] == "exact" and a["trace"] == b["trace"] and float(a["bias"]) < 1e-10
+assert float(b["off_policy"]) == 0 and a["scalar"] == ""' || fail "estimators.csv"
+fi
+run 0 estimators tiny.yaml -q --at 5 --batch 4 --large 8 --repeats 2 --behaviours exit_bias=1 --objectives tb \
+  --space parameters --csv rows.csv --threads 1
+[ ! -s out ] && [ ! -s err ] || fail "estimators --quiet printed something"
+[ -s rows.csv ] && [ -s estimators/tiny/estimators.png ] || fail "estimators: rows.csv or the picture is missing"
+run 1 estimators tiny.yaml -q --at 0 --large 8 --batch 4 --repeats 2 --behaviours on_policy --objectives tb --csv no/such.csv
+says 'no/such.csv: cannot be written' err
 
 # Without gnuplot training succeeds, with a warning, and plot fails; both keep data and script.
 mkdir empty

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 
-SRC = ['base', 'nn', 'env', 'reward', 'learn', 'exact', 'metrics', 'io', 'run']
+SRC = ['base', 'nn', 'env', 'reward', 'learn', 'exact', 'metrics', 'lab', 'io', 'run']
 MAY_INCLUDE = {
     'base': [],
     'nn': ['base'],
@@ -24,6 +24,7 @@ MAY_INCLUDE = {
     'reward': ['base', 'env', 'io'],  # io: a reward may come from an array file
     'learn': ['base', 'nn', 'env', 'reward', 'metrics', 'io'],  # io: given objects come from a file
     'exact': ['base', 'env', 'reward', 'learn', 'metrics'],
+    'lab': ['base', 'nn', 'env', 'reward', 'learn', 'exact', 'metrics'],
     'run': SRC,
     'cli': [],
     'examples': [],
@@ -40,6 +41,7 @@ PUBLIC = {
     'reward': 'reward',
     'objective': 'learn', 'objects': 'learn', 'trainer': 'learn',
     'assess': 'exact', 'gradients': 'exact',
+    'estimators': 'lab',
     'table': 'io',
     'run': 'run', 'fluvial': 'run',
 }

@@ -5,6 +5,7 @@
 #include "fluvial/assess.h"
 #include "fluvial/config.h"
 #include "fluvial/env.h"
+#include "fluvial/estimators.h"
 #include "fluvial/gradients.h"
 #include "fluvial/objective.h"
 #include "fluvial/objects.h"

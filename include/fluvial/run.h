@@ -17,6 +17,7 @@
 #include "fluvial/assess.h"
 #include "fluvial/config.h"
 #include "fluvial/env.h"
+#include "fluvial/estimators.h"
 #include "fluvial/objects.h"
 #include "fluvial/status.h"
 #include "fluvial/trainer.h"
@@ -73,6 +74,15 @@ flv_status flv_run_sample(const char *dir, int threads, uint64_t stream, int64_t
 flv_status flv_run_plot_curves(int n, const char *const *dirs, const char *metric, const char *png,
                                flv_error *err);
 flv_status flv_run_plot_heat(const char *dir, int threads, const char *png, flv_error *err);
+
+// Estimators of P_F's gradient at the latest point and with the largest batch, a line for each
+// objective and kind of weights (not "none"), with baseline global, or the first there is:
+// variance, bias, signal to noise and cosine. kind "epsilon", "exit_bias" or "replay": over that,
+// with on-policy as 0; NULL: all behaviours, over D(pi || P_F).
+flv_status flv_run_plot_estimators(const flv_estimators *estimators, const char *kind,
+                                   const char *png, flv_error *err);
+// How many behaviours of that kind, on-policy among them, there are at the latest point.
+int flv_run_count_behaviours(const flv_estimators *estimators, const char *kind);
 
 #ifdef __cplusplus
 }

@@ -4,40 +4,24 @@
 // For B trajectories drawn independently from q, and the gradient estimator G that the objective
 // makes of them,
 //   E[loss], E[G], and tr Cov[G] = E ||G||^2 - ||E[G]||^2
-// are sums over n^B batches. Gradients are with respect to logits, log F and log Z (tables.h).
-// Objectives on edge flows (FLV_NEEDS_FLOWS) take P_F's logits for log F(s -> s'): their gradients
-// come to those logits alone.
+// are sums over n^B batches. Gradients are with respect to logits, log F and log Z (tables.h);
+// those of objectives on edge flows as walks.h says.
 #ifndef FLUVIAL_EXACT_EXPECT_H
 #define FLUVIAL_EXACT_EXPECT_H
 
 #include "exact/paths.h"
-#include "exact/tables.h"
-#include "fluvial/objective.h"
+#include "exact/walks.h"
 
 enum { FLV_EXPECT_BATCH = 3, FLV_EXPECT_BATCHES = 1 << 15, FLV_EXPECT_ALL = 1 << 11 };
-
-// An objective with its options.
-typedef struct flv_chosen {
-  const flv_objective *objective;
-  const void *cfg;
-} flv_chosen;
 
 typedef struct flv_expect {
   const flv_paths *paths;
   const flv_tables *target; // of the target network; NULL: the same as the policy's
-  double *mean;             // [layout.size] E[G] of the latest run
+  double *mean;             // [layout.size + n_states] E[G] of the latest run
   double loss, ess;         // E[loss]; effective sample size of the latest batch
   double trace[2];          // tr Cov of the gradients of P_F's and of P_B's logits
-  // working memory: one batch
-  int capacity;                                      // most trajectories of it
-  int32_t *path, *offset;                            // [capacity], [capacity + 1]
-  double *log_pf, *log_pb, *log_f, *exit, *r_state;  // [capacity * length]
-  double *log_inflow, *log_pf_target, *log_f_target; // likewise
-  double *log_r, *log_pi;                            // [capacity]
-  double *inflow;                                    // [n_states] log inflow
-  flv_cotangents d;
-  double *scratch;
-  double *one; // [layout.size + n_states] gradient of one batch, and cotangents of log inflow
+  flv_walks walks;          // one batch
+  double *one;              // [layout.size + n_states] gradient of one batch
   void *block;
 } flv_expect;
 

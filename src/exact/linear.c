@@ -21,6 +21,18 @@ static double draw(int item, int step) {
   return flv_rng_uniform(rng, (uint32_t)item, (uint32_t)step);
 }
 
+// From this trial on weights and residuals are large enough to reach what clips them or bends g.
+enum { WIDE = 4 };
+static const double wide_pi = 24.0, wide_c = 300.0;
+
+// c_i of a trial: 0, e_0, and random ones.
+static double made_up_c(int trial, int i) {
+  if (trial < 2) return trial == 1 && i == 0;
+  const double c = 4.0 * draw(200 + trial, i) - 2.0;
+  if (trial < WIDE) return c;
+  return i % 2 ? c + wide_c : c - wide_c;
+}
+
 // The cotangent that all of x[begin .. end-1] have, or NaN.
 static double common(const double *x, int begin, int end) {
   for (int p = begin + 1; p < end; p++)
@@ -46,6 +58,7 @@ static void ask(made_up *b, const flv_chosen *chosen, double log_z, bool exits, 
     offset[i + 1] = end;
     log_r[i] = log_pf - log_pb - b->c[i];
     log_pi[i] = on_policy ? log_pf : log_pf + draw(item, 100 + i) - 0.4;
+    if (!on_policy && item >= WIDE) log_pi[i] += (item + i) % 2 ? wide_pi : -wide_pi;
     b->log_u[i][FLV_RATIO_ONE] = 0.0;
     b->log_u[i][FLV_RATIO_PF] = log_pf - log_pi[i];
     b->log_u[i][FLV_RATIO_PB] = log_pf - log_pi[i] - b->c[i] - log_z;
@@ -70,7 +83,7 @@ static void ask(made_up *b, const flv_chosen *chosen, double log_z, bool exits, 
 
 static bool agrees(double a, double b) { return fabs(a - b) <= 1e-10 * (1.0 + fabs(b)); }
 
-enum { TRIALS = 6 }; // c = 0, c = e_0, and random ones to see that the form holds
+enum { TRIALS = 6 };
 
 static bool fits(const flv_linear *l, int side, const made_up *trial) {
   for (int k = 0; k < TRIALS; k++) {
@@ -105,8 +118,7 @@ bool flv_linear_probe(flv_linear *linear, const flv_chosen *chosen, int batch, d
   made_up trial[TRIALS] = {0};
   for (int k = 0; k < TRIALS; k++) {
     trial[k].n = batch;
-    for (int i = 0; i < batch; i++)
-      trial[k].c[i] = k == 0 ? 0.0 : k == 1 ? i == 0 : 4.0 * draw(200 + k, i) - 2.0;
+    for (int i = 0; i < batch; i++) trial[k].c[i] = made_up_c(k, i);
     ask(&trial[k], chosen, log_z, exits, on_policy, k);
   }
   flv_linear l = {.log_z = {trial[0].log_z, trial[1].log_z - trial[0].log_z}, .learns_log_z = true};

@@ -182,7 +182,14 @@ static size_t cell(int row, int width, int column) {
   return (size_t)row * (size_t)width + (size_t)column;
 }
 
-// Logits of moves and log F from the network's outputs. P_B without a network is uniform.
+// The logit of a backward move. P_B without a network is fixed: by a table, or uniform.
+static double pb_logit(const flv_problem *p, int row, int state, int back) {
+  const flv_policy *policy = &p->policy;
+  if (policy->pb >= 0) return (double)p->acts.value[policy->pb][cell(row, p->env->n_back, back)];
+  return policy->fixed_log_pb ? policy->fixed_log_pb[cell(state, p->env->n_back, back)] : 0.0;
+}
+
+// Logits of moves and log F from the network's outputs.
 static void read_logits(flv_problem *p) {
   const flv_graph *g = p->graph;
   const flv_layout at = flv_layout_of(g);
@@ -195,12 +202,8 @@ static void read_logits(flv_problem *p) {
       const float *pf = p->acts.value[policy->pf] + cell(r, p->env->n_actions, 0);
       for (int m = g->dag.first[s]; m < g->dag.first[s + 1]; m++)
         p->x[at.pf + m] = g->action[m] >= 0 ? (double)pf[g->action[m]] : 0.0;
-      for (int k = g->first_into[s]; k < g->first_into[s + 1]; k++) {
-        const int m = g->into[k];
-        p->x[at.pb + m] =
-            policy->pb < 0 ? 0.0
-                           : (double)p->acts.value[policy->pb][cell(r, p->env->n_back, g->back[m])];
-      }
+      for (int k = g->first_into[s]; k < g->first_into[s + 1]; k++)
+        p->x[at.pb + g->into[k]] = pb_logit(p, r, s, g->back[g->into[k]]);
       p->x[at.log_f + s] = (double)p->acts.value[policy->log_f][r];
     }
   }

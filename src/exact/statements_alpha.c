@@ -146,8 +146,8 @@ static bool all_once(flv_check *c, const char *objective, const char *options) {
   flv_problem *p = c->p;
   flv_choice choice;
   if (!flv_check_choose(c, &choice, objective, options)) return false;
-  double *const log_pi = p->expect.log_pi; // kept as it is
-  const bool fits = p->enumerated && p->paths.n <= p->expect.capacity;
+  double *const log_pi = p->expect.walks.log_pi; // kept as it is
+  const bool fits = p->enumerated && p->paths.n <= p->expect.walks.max_n;
   for (int i = 0; fits && i < p->paths.n; i++) log_pi[i] = -log(p->paths.n);
   if (fits) return flv_expect_all(&p->expect, &choice.chosen, &p->tables, log_pi);
   flv_check_skip(c, "%.4g trajectories do not fit into a batch", p->n_paths);

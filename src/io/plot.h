@@ -34,4 +34,22 @@ flv_status flv_plot_curves(const char *png, const char *title, const char *x_lab
 // gamma.
 flv_status flv_plot_heat(const char *png, const char *title, double gamma, int n,
                          const flv_heat *maps, flv_error *err);
+
+// Panels of the same lines over the same kind of x, two in a row, one legend below all. Line k is
+// curves[k] of every panel (whose own label is not used); one without points is left out there.
+typedef struct flv_line {
+  const char *label;
+  int colour, dash; // numbers from 0: lines that belong together share one of them
+} flv_line;
+
+typedef struct flv_panel {
+  const char *title, *y_label;
+  bool log_y;
+  double floor; // with log_y: smaller values are left out
+  const flv_curve *curves;
+} flv_panel;
+
+// curves of each panel, and lines, [n].
+flv_status flv_plot_panels(const char *png, const char *title, const char *x_label, int n_panels,
+                           const flv_panel *panels, int n, const flv_line *lines, flv_error *err);
 #endif

@@ -56,7 +56,9 @@ void flv_divergence_ess(const flv_weights *w, flv_cotangents *d) {
 // The baselines of c serve any integrand; only the value at the optimum (-log Z for c) differs.
 void flv_divergence_score(flv_divergence *x, const flv_weights *w, const double *f,
                           double optimum) {
-  flv_baselines((flv_baseline)x->o->baseline, x->t->n, f, w->share, -optimum, x->b, x->scratch[0]);
+  const flv_baseline kind = (flv_baseline)x->o->baseline;
+  if (kind == FLV_BASELINE_CONSTANT) optimum = x->o->constant;
+  flv_baselines(kind, x->t->n, f, w->share, -optimum, x->b, x->scratch[0]);
   for (int i = 0; i < x->t->n; i++)
     x->b[i] = w->share[i] > 0.0 ? w->scale * (w->share[i] * (f[i] - x->b[i])) : 0.0;
 }

@@ -22,8 +22,8 @@
 // (1 with weights: none), and E_PB's weights v_i softmax_i(-c) / B, i.e. 1/B of what Table 1 says.
 // It overrides self_normalised, plain and clipped. The log Z loss is then never weighted.
 //
-// baseline: none | local | global | leave_one_out, defined in learn/objective.h. E_PF's estimator
-// uses its own weights for leave_one_out, E_PB's uses its own.
+// baseline: none | local | global | leave_one_out | constant, defined in learn/objective.h. E_PF's
+// estimator uses its own weights for leave_one_out, E_PB's uses its own.
 //
 // log Z: by (1/B) sum_i (log Z + c_i)^2 with c_i held fixed. Its minimiser is the batch mean of -c
 // under pi, as in the released code. weighted_log_z: weighs the squares by E_PF's weights instead,
@@ -48,9 +48,10 @@
   X(BOOL, released, "false", 0, 0, "",                                                             \
     "weights of the released grid code: P_F/pi not normalised, P_B terms 1/B smaller")
 #define FLV_BASELINE_KEYS(X)                                                                       \
-  X(CHOICE, baseline, "global", 0, 0, "none|local|global|leave_one_out",                           \
-    "subtracted in score terms: 0, batch mean, value at the optimum (of c: -log Z), or weighted "  \
-    "mean of the others")
+  X(CHOICE, baseline, "global", 0, 0, "none|local|global|leave_one_out|constant",                  \
+    "subtracted in score terms: 0, batch mean, value at the optimum (of c: -log Z), weighted "     \
+    "mean of the others, or a number")                                                             \
+  X(REAL, constant, "0", -1e12, 1e12, "", "that number, where the baseline is constant")
 #define FLV_MIX_KEYS(X)                                                                            \
   X(REAL, forward, "0.5", 0, 1, "", "share of D(P_B||P_F); the rest is D(P_F||P_B)")
 #define FLV_ORDER_KEYS(X)                                                                          \

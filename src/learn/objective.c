@@ -73,6 +73,7 @@ void flv_baselines(flv_baseline kind, int n, const double *c, const double *shar
     leave_one_out(n, c, share, -log_z, b, scratch);
     return;
   case FLV_BASELINE_GLOBAL:
+  case FLV_BASELINE_CONSTANT:
     each = -log_z;
     break;
   case FLV_BASELINE_LOCAL:

@@ -53,14 +53,18 @@ flv_weights flv_weights_make(int n, const double *log_weight, double *share);
 //                  estimator. Does not depend on tau_i, so it adds no bias (da Silva et al. 2024,
 //                  arXiv 2410.09355). -log Z where no other trajectory has weight, as in a batch
 //                  of one.
+//   CONSTANT       b_i = a number given beforehand, such as the optimal scalar E[f ||w h||^2] /
+//                  E[||w h||^2], h = grad log P, that `fluvial estimators` finds
 typedef enum flv_baseline {
   FLV_BASELINE_NONE,
   FLV_BASELINE_LOCAL,
   FLV_BASELINE_GLOBAL,
-  FLV_BASELINE_LEAVE_ONE_OUT
+  FLV_BASELINE_LEAVE_ONE_OUT,
+  FLV_BASELINE_CONSTANT
 } flv_baseline;
 
-// b [n] from c [n] and the shares [n] of the weights; scratch [n].
+// b [n] from c [n] and the shares [n] of the weights; scratch [n]. log_z: for CONSTANT, minus the
+// number.
 void flv_baselines(flv_baseline kind, int n, const double *c, const double *share, double log_z,
                    double *b, double *scratch);
 

@@ -1,4 +1,4 @@
-// Backward. Chunk c of rows runs through all ops, last to first, in shard c mod n_shards: working
+// Backward. Chunk c of rows runs through all ops, last to first, in shard c mod shards: working
 // gradients of its rows in the shard's slots, weight gradients added into the shard's block. A
 // shard is one task and does its chunks in order; at the end the shards are summed in order. So the
 // bits are those of the shape alone.
@@ -10,7 +10,10 @@
 #include "nn/net.h"
 #include "nn/ops.h"
 
-enum { SUM_FLOATS = 1 << 13 }; // per task of the final sum
+enum {
+  SUM_FLOATS = 1 << 13, // per task of the final sum
+  FEW_SHARDS = 4        // for batches in which a shard would have a single chunk
+};
 
 typedef struct backward {
   const flv_net *net;
@@ -51,9 +54,17 @@ static void run_rows(const backward *b, int s, int row0, int rows, bool add_w) {
   }
 }
 
+// A shard costs a gradient of its own, written and summed whatever its rows, so a few that have
+// more to do are faster, until there are rows enough for all.
+static int count_shards(const flv_acts *acts, int rows, int chunks) {
+  int shards = rows < FLV_NET_SHARDS * FLV_CHUNK_MAX ? FEW_SHARDS : FLV_NET_SHARDS;
+  if (shards > acts->n_shards) shards = acts->n_shards;
+  return shards < chunks ? shards : chunks;
+}
+
 static void run_shard(void *context, int s) {
   const backward *b = context;
-  for (int chunk = s; chunk < b->chunks; chunk += b->acts->n_shards) {
+  for (int chunk = s; chunk < b->chunks; chunk += b->shards) {
     const int begin = flv_chunk_begin(b->rows, b->want, chunk);
     const int end = flv_chunk_begin(b->rows, b->want, chunk + 1);
     assert(end - begin <= FLV_CHUNK_ROWS);
@@ -101,7 +112,7 @@ void flv_net_backward(const flv_net *net, const float *params, flv_acts *acts, i
   backward b = {.net = net, .params = params, .acts = acts, .grad = grad, .rows = rows};
   b.want = flv_chunk_want(rows);
   b.chunks = flv_chunk_count(rows, b.want);
-  b.shards = b.chunks < acts->n_shards ? b.chunks : acts->n_shards;
+  b.shards = count_shards(acts, rows, b.chunks);
   clear_rest(net, &acts->plan, grad);
   flv_parallel(threads, b.shards, run_shard, &b);
   if (b.shards > 1)

@@ -29,7 +29,8 @@ static const char *scan_field(const char *p, const char *end, char separator,
   const char *last = p;
   while (last > begin && blank(last[-1])) last--;
   const bool whole = quoted && close && close + 1 == last; // "..." and nothing after
-  *field = whole ? (flv_csv_field){begin + 1, close, false} : (flv_csv_field){begin, last, inside};
+  *field = whole ? (flv_csv_field){begin + 1, close, true, false}
+                 : (flv_csv_field){begin, last, false, inside};
   return p;
 }
 

@@ -27,6 +27,7 @@ typedef struct flv_csv_record {
 
 typedef struct flv_csv_field {
   const char *begin, *end; // without quotes and the blanks around it
+  bool quoted;             // stood in quotes; doubled ones inside are still doubled
   bool unclosed;           // begins with a quote that nothing closes
 } flv_csv_field;
 

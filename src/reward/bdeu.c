@@ -81,27 +81,27 @@ static double rise(double a, int n) {
   return lgamma_r(a + n, &sign) - lgamma_r(a, &sign);
 }
 
-static double count_score(const bdeu *self, desk *desk, int j, uint64_t parents) {
+static double count_score(const bdeu *self, desk *at, int j, uint64_t parents) {
   const flv_dataset *data = self->data;
   const size_t n = (size_t)data->rows;
   double a_k = self->ess;
-  desk->now.n = 1;
-  desk->now.first[0] = 0;
-  desk->now.first[1] = data->rows;
-  for (int r = 0; r < data->rows; r++) desk->now.row[r] = r;
+  at->now.n = 1;
+  at->now.first[0] = 0;
+  at->now.first[1] = data->rows;
+  for (int r = 0; r < data->rows; r++) at->now.row[r] = r;
   for (int i = 0; i < data->columns; i++) {
     if (!(parents >> i & 1)) continue;
     a_k /= data->levels[i];
-    split(data->code + (size_t)i * n, &desk->now, &desk->next);
-    const groups kept = desk->now;
-    desk->now = desk->next;
-    desk->next = kept;
+    split(data->code + (size_t)i * n, &at->now, &at->next);
+    const groups kept = at->now;
+    at->now = at->next;
+    at->next = kept;
   }
   int which[FLV_DATA_MAX_CATEGORIES], times[FLV_DATA_MAX_CATEGORIES] = {0};
   double sum = 0.0;
-  for (int g = 0; g < desk->now.n; g++) {
-    const int begin = desk->now.first[g], size = desk->now.first[g + 1] - begin;
-    const int seen = count(data->code + (size_t)j * n, desk->now.row + begin, size, which, times);
+  for (int g = 0; g < at->now.n; g++) {
+    const int begin = at->now.first[g], size = at->now.first[g + 1] - begin;
+    const int seen = count(data->code + (size_t)j * n, at->now.row + begin, size, which, times);
     sum -= rise(a_k, size);
     for (int k = 0; k < seen; k++) {
       sum += rise(a_k / data->levels[j], times[which[k]]);
@@ -115,10 +115,10 @@ static double count_score(const bdeu *self, desk *desk, int j, uint64_t parents)
 static double bdeu_local(const void *model, int j, uint64_t parents) {
   const bdeu *self = model;
   for (int k = 0;; k = (k + 1) % self->n_desks) {
-    desk *desk = &self->desks[k];
-    if (!atomic_exchange_explicit(&desk->taken, 1, memory_order_acquire)) {
-      const double score = count_score(self, desk, j, parents);
-      atomic_store_explicit(&desk->taken, 0, memory_order_release);
+    desk *at = &self->desks[k];
+    if (!atomic_exchange_explicit(&at->taken, 1, memory_order_acquire)) {
+      const double score = count_score(self, at, j, parents);
+      atomic_store_explicit(&at->taken, 0, memory_order_release);
       return score;
     }
     if (k == self->n_desks - 1) sched_yield();

@@ -117,8 +117,8 @@ flv_status flv_replay_init(flv_replay *replay, const flv_component *component, c
   const bool steps = component == &transitions;
   if (steps && !(needs & FLV_TAKES_FRAGMENTS))
     return flv_fail(err, FLV_EINVAL,
-                    "replay: transitions is for objectives that are sums over steps (modified_db, "
-                    "db, fl_db, soft_dqn, flow_matching); this one reads whole trajectories: fifo");
+                    "replay: transitions is for objectives that are sums over steps; this one "
+                    "reads whole trajectories, which replay: fifo holds");
   if (c->capacity > 0 && c->prefill > c->capacity)
     return flv_fail(err, FLV_EINVAL, "replay.prefill: %d is more than replay.capacity, %d",
                     c->prefill, c->capacity);

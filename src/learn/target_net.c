@@ -57,6 +57,10 @@ void flv_target_net_evaluate(flv_target_net *target, const flv_batch *batch, int
 void flv_target_net_update(flv_target_net *target, const flv_policy *policy, int64_t updates) {
   if (updates % target->every != 0) return;
   float *slow = target->policy.params;
+  if (!(target->tau < 1.0)) { // a copy, to the bit
+    memcpy(slow, policy->params, policy->n_params * sizeof *slow);
+    return;
+  }
   for (size_t i = 0; i < policy->n_params; i++)
     slow[i] += (float)target->tau * (policy->params[i] - slow[i]);
 }

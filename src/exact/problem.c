@@ -149,20 +149,16 @@ double flv_problem_random(const flv_problem *problem, uint64_t purpose, int item
 // gains in +-1/2.
 static void draw_parameters(flv_problem *p) {
   const flv_net *net = p->policy.net;
-  for (int i = 0; i < net->n_ops; i++) {
-    const flv_op *op = &net->op[i];
-    const double fan = op->id == FLV_OP_EMBED ? (p->policy.tabular ? 1 : p->env->n_hot)
-                       : op->w >= 0           ? net->weight[op->w].rows
-                                              : 1;
-    for (int k = 0; k < 2; k++) {
-      const int tensor = k == 0 ? op->w : op->b;
-      if (tensor < 0) continue;
-      const flv_weight *w = &net->weight[tensor];
-      const double scale = w->rows == 1 ? 0.5 : 2.0 / sqrt(fan);
-      for (int j = 0; j < w->rows * w->cols; j++)
-        p->policy.params[w->offset + (size_t)j] =
-            (float)(scale * flv_problem_random(p, DRAW_PARAMETERS, tensor, j));
-    }
+  for (int tensor = 0; tensor < net->n_weights; tensor++) {
+    const flv_weight *w = &net->weight[tensor];
+    double fan = w->rows;
+    for (int i = 0; i < net->n_ops; i++)
+      if (net->op[i].id == FLV_OP_EMBED && net->op[i].w == tensor)
+        fan = p->policy.tabular ? 1 : p->env->n_hot;
+    const double scale = w->rows == 1 ? 0.5 : 2.0 / sqrt(fan);
+    for (int j = 0; j < w->rows * w->cols; j++)
+      p->policy.params[w->offset + (size_t)j] =
+          (float)(scale * flv_problem_random(p, DRAW_PARAMETERS, tensor, j));
   }
   *flv_policy_log_z(&p->policy) =
       (float)(p->graph->log_z + flv_problem_random(p, DRAW_LOG_Z, 0, 0));

@@ -223,11 +223,18 @@ static inline void draw_graph(const flv_net *net, int state, int32_t *hot) {
   while (n < net->n_hot) hot[n++] = -1;
 }
 
+// Even rows have all n_hot features, odd ones 0, 1, 2, ... of them and then -1.
+static inline bool padded(int row, int n_hot, int k) {
+  return row % 2 == 1 && k >= row / 2 % (n_hot + 1);
+}
+
 static inline void bench_fill(bench *b, int rows) {
   const flv_net *net = b->net;
   for (size_t i = 0; i < net->n_params; i++) b->twin.param[i] = (double)b->params[i];
   for (int i = 0; net->n_nodes == 0 && i < rows * net->n_hot; i++)
-    b->acts.hot[i] = (int32_t)((1.0 + uniform(1, (uint32_t)i)) / 2.0 * net->n_features);
+    b->acts.hot[i] = padded(i / net->n_hot, net->n_hot, i % net->n_hot)
+                         ? -1
+                         : (int32_t)((1.0 + uniform(1, (uint32_t)i)) / 2.0 * net->n_features);
   for (int s = 0; net->n_nodes > 0 && s < rows; s++)
     draw_graph(net, s, b->acts.hot + s * net->n_hot);
   for (int i = 0; net->input >= 0 && i < rows * net->n_features; i++) {

@@ -1,6 +1,6 @@
 // EMBED: y = act(b + sum_k W[hot_k]), W [n_features, n]: a LINEAR layer on k-hot rows, at
-// k/n_features of its cost. Backward: dW[hot_k] += dv for every row, and db = sum over rows of dv;
-// nothing to differentiate below.
+// k/n_features of its cost; a row with fewer than n_hot features ends with -1. Backward: dW[hot_k]
+// += dv for every row, and db = sum over rows of dv; nothing to differentiate below.
 #include <assert.h>
 #include <string.h>
 
@@ -22,8 +22,8 @@ static inline void gather_1(int n, bool add, const float *w, float *restrict y) 
   for (int j = 0; j < n; j++) y[j] = (add ? y[j] : 0.0f) + w[j];
 }
 
-// Indices of a list, which may end early, with -1.
-static inline int list_length(int n_hot, const int32_t *hot) {
+// Features before the padding.
+static inline int count_hot(int n_hot, const int32_t *hot) {
   if (hot[n_hot - 1] >= 0) return n_hot;
   int n = 0;
   while (hot[n] >= 0) n++;
@@ -34,15 +34,15 @@ FLV_SIMD static void embed_gather(int rows, int n, int n_hot, const int32_t *hot
                                   float *restrict y) {
   const size_t width = (size_t)n;
   for (int r = 0; r < rows; r++, hot += n_hot, y += width) {
-    const int length = list_length(n_hot, hot);
+    const int count = count_hot(n_hot, hot);
+    if (count == 0) memset(y, 0, width * sizeof *y);
     int k = 0;
-    if (length == 0) memset(y, 0, width * sizeof *y);
-    for (; k + 4 <= length; k += 4)
+    for (; k + 4 <= count; k += 4)
       gather_4(n, k > 0, w + (size_t)hot[k] * width, w + (size_t)hot[k + 1] * width,
                w + (size_t)hot[k + 2] * width, w + (size_t)hot[k + 3] * width, y);
-    for (; k + 2 <= length; k += 2)
+    for (; k + 2 <= count; k += 2)
       gather_2(n, k > 0, w + (size_t)hot[k] * width, w + (size_t)hot[k + 1] * width, y);
-    if (k < length) gather_1(n, k > 0, w + (size_t)hot[k] * width, y);
+    if (k < count) gather_1(n, k > 0, w + (size_t)hot[k] * width, y);
   }
 }
 
@@ -57,7 +57,10 @@ FLV_SIMD static void embed_scatter(int rows, int n, int n_hot, const int32_t *ho
 }
 
 void flv_embed_forward(const flv_call *c) {
-  for (int i = 0; i < c->rows * c->n_hot; i++) assert(c->hot[i] >= -1 && c->hot[i] < c->n_features);
+  for (int i = 0; i < c->rows * c->n_hot; i++) {
+    assert(c->hot[i] >= -1 && c->hot[i] < c->n_features);
+    assert(c->hot[i] == -1 || i % c->n_hot == 0 || c->hot[i - 1] >= 0);
+  }
   embed_gather(c->rows, c->n, c->n_hot, c->hot, c->w, c->y);
   flv_act_forward(c->act, c->rows, c->n, c->b, c->y);
 }

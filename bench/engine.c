@@ -227,6 +227,7 @@ static void full_run(int iterations) {
 }
 
 int main(int argc, char **argv) {
+  flv_blas_restart(argv);
   flv_blas_single(); // before anything is measured
   if (argc > 1 && strcmp(argv[1], "intern") == 0)
     interning();

@@ -9,13 +9,8 @@
 
 #include "fluvial/blas.h"
 
-// Weak: other CBLAS libraries do not have them.
-extern void openblas_set_num_threads(int threads) __attribute__((weak));
+// Weak: other CBLAS libraries do not have it.
 extern char *openblas_get_corename(void) __attribute__((weak));
-
-void flv_blas_single(void) {
-  if (openblas_set_num_threads) openblas_set_num_threads(1);
-}
 
 enum { M = 61, N = 67, K = 71 };
 

@@ -259,7 +259,7 @@ static void the_uniform_policy(void **unused) {
     const flv_explore e = {.epsilon = 0.3, .temperature = 1.0, .stop_gamma = all[k].gamma};
     double log_u[4], log_pi[4], norm = 0.0;
     flv_explore_log_uniform(&e, &env, all[k].mask, log_u);
-    flv_explore_log_pi(&e, &env, logits, all[k].mask, log_pi);
+    flv_explore_log_pi(&e, &(flv_policy){.env = &env}, logits, all[k].mask, log_pi);
     for (int a = 0; a < 4; a++) norm += all[k].mask[a] ? exp((double)logits[a]) : 0.0;
     for (int a = 0; a < 4; a++) {
       const double q = all[k].mask[a] ? exp((double)logits[a]) / norm : 0.0;
@@ -283,7 +283,7 @@ static void what_is_recorded(void **unused) {
   flv_explore e = {.epsilon = 0.25, .temperature = 1.0, .stop_gamma = 0.1, .active = true};
   double mixture[MOST], log_u[MOST], p[MOST] = {0}, coin = 0.0;
   assert_true(n <= MOST);
-  flv_explore_log_pi(&e, t->env, b->acts.value[t->policy.pf], b->mask, mixture);
+  flv_explore_log_pi(&e, &t->policy, b->acts.value[t->policy.pf], b->mask, mixture);
   flv_explore_log_uniform(&e, t->env, b->mask, log_u);
   e.component = true;
   for (int i = 0; i < N; i++)

@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "base/logmath.h"
+#include "learn/logits.h"
 
 enum { CONSTANT, LINEAR, COSINE };
 enum { MIXTURE, COMPONENT };
@@ -104,22 +105,23 @@ void flv_explore_log_uniform(const flv_explore *explore, const flv_env *env, con
     log_p[a] = !mask[a] ? -HUGE_VAL : a == env->exit_action ? log_exit : log_other;
 }
 
-void flv_explore_log_pi(const flv_explore *explore, const flv_env *env, const float *logits,
+void flv_explore_log_pi(const flv_explore *explore, const flv_policy *policy, const float *logits,
                         const uint8_t *mask, double *log_pi) {
-  const int n = env->n_actions;
+  const int n = policy->env->n_actions;
+  flv_policy_logits(policy, logits, mask, log_pi);
   for (int a = 0; a < n; a++) {
-    const double bias = a == env->exit_action ? explore->exit_bias : 0.0;
-    log_pi[a] = mask[a] ? ((double)logits[a] - bias) / explore->temperature : -HUGE_VAL;
+    const double bias = a == policy->env->exit_action ? explore->exit_bias : 0.0;
+    if (mask[a]) log_pi[a] = (log_pi[a] - bias) / explore->temperature;
   }
   const double norm = flv_logsumexp(n, log_pi);
   if (!(norm > -HUGE_VAL)) return;
   const double epsilon = explore->component ? 0.0 : explore->epsilon;
-  const shares uniform = share_uniformly(explore, env, mask, epsilon);
+  const shares uniform = share_uniformly(explore, policy->env, mask, epsilon);
   for (int a = 0; a < n; a++) {
     if (!mask[a]) continue;
     log_pi[a] -= norm;
     if (epsilon > 0.0)
       log_pi[a] = log((1.0 - epsilon) * exp(log_pi[a]) +
-                      (a == env->exit_action ? uniform.exit : uniform.other));
+                      (a == policy->env->exit_action ? uniform.exit : uniform.other));
   }
 }

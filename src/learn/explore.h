@@ -1,14 +1,14 @@
 // Exploration: changes the behaviour policy only; its log-probability is always recorded.
 //
-//   q(a) = softmax over legal a of (logit_a - [a = exit] bias) / temperature
-//   behaviour(a) = (1 - epsilon) q(a) + epsilon u(a)
+//   q(a) = softmax over legal a of (u_a - [a = exit] bias) / temperature
+//   behaviour(a) = (1 - epsilon) q(a) + epsilon r(a)
 //
-// u is uniform over the legal actions; with stop_gamma > 0 the exit has that probability and the
+// u are P_F's action logits (learn/logits.h). r is uniform over the legal actions; with stop_gamma > 0 the exit has that probability and the
 // others share the rest equally (where it is the only one, or illegal, as without).
 //
 // What is recorded as the log-probability of an action:
 //   record: mixture    log behaviour(a), whoever drew it
-//   record: component  a coin says who acts, and log u(a) or log q(a) is recorded. The actions have
+//   record: component  a coin says who acts, and log r(a) or log q(a) is recorded. The actions have
 //                      the same distribution; importance weights with it are not of any policy.
 //                      The released code for graphs stores this.
 //
@@ -23,7 +23,7 @@
 #include <stdint.h>
 
 #include "fluvial/config.h"
-#include "fluvial/env.h"
+#include "learn/policy.h"
 
 // heads > 0: Thompson sampling; the logits are those of one of P_F's further heads, drawn uniformly
 // for each trajectory (learn/heads.h).
@@ -47,13 +47,13 @@ flv_status flv_explore_check(const void *cfg, const flv_env *env, flv_error *err
 
 // The uniform policy, as with epsilon 1; nothing of the networks is in it.
 flv_explore flv_explore_uniformly(const void *cfg);
-// log u of one state [n_actions].
+// log r of one state [n_actions].
 void flv_explore_log_uniform(const flv_explore *explore, const flv_env *env, const uint8_t *mask,
                              double *log_p);
 
-// Behaviour log-probabilities of one state from its logits [n_actions]; log q where components are
+// Behaviour log-probabilities of one state from the network's logits [n_actions]; log q where components are
 // recorded.
-void flv_explore_log_pi(const flv_explore *explore, const flv_env *env, const float *logits,
+void flv_explore_log_pi(const flv_explore *explore, const flv_policy *policy, const float *logits,
                         const uint8_t *mask, double *log_pi);
 
 #endif

@@ -53,7 +53,7 @@ static const double *behaviour(flv_sampler *s, const flv_batch *b, const flv_pol
   s->filling = b->filling;
   for (; s->explored < b->evaluated; s->explored++) {
     const size_t at = (size_t)s->explored * n;
-    flv_explore_log_pi(explore, s->env, logits + at, b->mask + at, s->log_pi + at);
+    flv_explore_log_pi(explore, policy, logits + at, b->mask + at, s->log_pi + at);
   }
   return s->log_pi + (size_t)row * n;
 }
@@ -63,7 +63,7 @@ static const double *behaviour_of_head(flv_sampler *s, const flv_batch *b, const
                                        const flv_explore *explore, int head, int row) {
   const size_t a = (size_t)s->env->n_actions, r = (size_t)row;
   const size_t at = (r * (size_t)policy->n_heads + (size_t)head) * a;
-  flv_explore_log_pi(explore, s->env, b->acts.value[policy->heads] + at, b->mask + r * a,
+  flv_explore_log_pi(explore, policy, b->acts.value[policy->heads] + at, b->mask + r * a,
                      s->log_one);
   return s->log_one;
 }

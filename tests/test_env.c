@@ -92,6 +92,18 @@ static const setting settings[] = {
     {"graph", {0}, "edges", "[0, 1]"},
     {"graph", {0}, "edges", "[0,1, 0,2, 1,3, 1,4, 2,4, 2,5, 3,6, 4,6, 4,7, 5,7]"}, // graded
     {"graph", {0}, "edges", "[3,5, 0,1, 0,5, 1,2, 0,2, 1,5, 2,5, 2,3, 3,6, 1,4, 4,6]"},
+    {"dag", {0}, NULL, NULL},
+    {"dag", {1, {2}}, NULL, NULL},
+    {"dag", {1, {3}}, "forbidden", "[0, 1, 1, 0, 0, 2, 2, 0, 1, 2, 2, 1]"}, // nothing to add
+    {"dag", {1, {4}}, NULL, NULL},
+    {"dag", {1, {4}}, "max_parents", "1"},
+    {"dag", {1, {4}}, "required", "[2, 0, 0, 3]"},
+    {"dag", {1, {4}}, "forbidden", "[0, 1, 1, 0, 2, 3]"},
+    {"dag", {1, {5}}, NULL, NULL}, // rows within one word; 6: in two, at a word's edge
+    {"dag", {1, {6}}, "max_parents", "2"},
+    {"dag", {1, {8}}, NULL, NULL},
+    {"dag", {1, {11}}, "required", "[9, 10, 8, 9, 0, 9]"},
+    {"dag", {1, {20}}, "max_parents", "3"},
 };
 enum { N_SETTINGS = sizeof settings / sizeof *settings };
 
@@ -138,7 +150,7 @@ static void close_env(flv_env *env) {
 
 // ---- one state ----
 
-enum { MAX_ACTIONS = 64, MAX_STATE = 256 };
+enum { MAX_ACTIONS = 512, MAX_STATE = 256 };
 typedef struct record {
   _Alignas(8) unsigned char bytes[MAX_STATE];
 } record;
@@ -241,9 +253,13 @@ static void check_observation(const flv_env *env, const record *s) {
   }
   int32_t *hot = malloc((size_t)env->n_hot * sizeof *hot);
   assert_non_null(hot);
-  for (int k = 0; k < env->n_hot; k++) hot[k] = -1;
+  for (int k = 0; k < env->n_hot; k++) hot[k] = -2;
   env->ops->observe(env, 1, s->bytes, hot, NULL);
-  for (int k = 0; k < env->n_hot; k++) assert_in_range(hot[k], 0, env->n_features - 1);
+  for (int k = 0; k < env->n_hot; k++) {
+    assert_true(hot[k] >= -1 && hot[k] < env->n_features);
+    if (k > 0) assert_true(hot[k] == -1 || hot[k - 1] >= 0); // -1 only at the end
+    if (k > 0 && env->n_nodes > 0) assert_true(hot[k] == -1 || hot[k - 1] < hot[k]); // ascending
+  }
   free(hot);
 }
 
@@ -281,6 +297,7 @@ static void tables_make_sense(void **state) {
     assert_true(env.exit_action >= -1 && env.exit_action < env.n_actions);
     assert_true(env.max_length >= 1 && env.n_features >= 1 && env.n_hot >= 0 && env.n_states >= 0);
     if (env.n_states > 0) assert_true(env.ops->index && env.ops->at);
+    if (env.n_nodes != 0) assert_true(env.n_hot > 0 && env.n_nodes * env.n_nodes == env.n_features);
     close_env(&env);
   }
 }

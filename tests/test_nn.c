@@ -54,7 +54,8 @@ static void twin_embed(twin *t, const flv_op *op) {
     for (int j = 0; j < n; j++) {
       double v = tensor(t, op->b)[j];
       for (int k = 0; k < t->net->n_hot; k++)
-        v += tensor(t, op->w)[t->hot[r * t->net->n_hot + k] * n + j];
+        if (t->hot[r * t->net->n_hot + k] >= 0)
+          v += tensor(t, op->w)[t->hot[r * t->net->n_hot + k] * n + j];
       t->value[op->y][r * n + j] = twin_act(op->act, v);
     }
 }
@@ -105,11 +106,16 @@ typedef struct bench {
   float *cotangent[FLV_NET_MAX_BUFFERS]; // of the outputs; grad[] is used up by a backward pass
 } bench;
 
+// Even rows have all n_hot features, odd ones 0, 1, 2, ... of them and then -1.
+static bool padded(int row, int n_hot, int k) { return row % 2 == 1 && k >= row / 2 % (n_hot + 1); }
+
 static void bench_fill(bench *b, int rows) {
   const flv_net *net = b->net;
   for (size_t i = 0; i < net->n_params; i++) b->twin.param[i] = (double)b->params[i];
   for (int i = 0; i < rows * net->n_hot; i++)
-    b->acts.hot[i] = (int32_t)((1.0 + uniform(1, (uint32_t)i)) / 2.0 * net->n_features);
+    b->acts.hot[i] = padded(i / net->n_hot, net->n_hot, i % net->n_hot)
+                         ? -1
+                         : (int32_t)((1.0 + uniform(1, (uint32_t)i)) / 2.0 * net->n_features);
   for (int i = 0; net->input >= 0 && i < rows * net->n_features; i++) {
     b->acts.value[net->input][i] = (float)uniform(2, (uint32_t)i);
     b->twin.value[net->input][i] = (double)b->acts.value[net->input][i];

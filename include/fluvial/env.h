@@ -47,7 +47,9 @@ typedef struct flv_env_ops {
   void (*action_of)(const flv_env *env, int n, const void *children, const int32_t *back,
                     int32_t *action);
   // What networks read: hot[i*n_hot + k] in [0, n_features), or x[i*n_features + k] when n_hot = 0.
-  // The one not in use is NULL.
+  // The one not in use is NULL. States with fewer than n_hot features end their list with -1, which
+  // is no feature; nothing but -1 follows a -1. Where n_nodes > 0, states are directed graphs and
+  // the list is of their edges, ascending: feature i*n_nodes + j is the edge i -> j.
   void (*observe)(const flv_env *env, int n, const void *states, int32_t *hot, float *x);
   void (*terminal)(const flv_env *env, int n, const void *states, uint8_t *terminal);
   // state <-> index in [0, n_states), a topological order: s0 is 0, every step leads to a larger
@@ -65,8 +67,9 @@ struct flv_env { // read-only after creation; threads share it
   int n_back;                    // backward actions
   int exit_action;               // the action that ends, or -1
   int max_length;                // most forward actions in one trajectory, exit included
-  int n_hot;                     // hot indices per state; 0: dense observations
+  int n_hot;                     // most hot indices of a state; 0: dense observations
   int n_features;                // width of the observation
+  int n_nodes;                   // of graphs observed as edges, n_nodes^2 = n_features; else 0
   int64_t n_states;              // 0: not enumerable
   flv_shape shape;               // grid-like environments: their sides; else n = 0
   void (*free_self)(void *self); // may be NULL

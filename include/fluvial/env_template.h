@@ -21,7 +21,8 @@
 //   int env_action_of(const ENV *e, const STATE *child, int back)
 //       forward action that it undoes
 //   void env_observe(const ENV *e, const STATE *s, int32_t *hot, float *x)
-//       flv_env.n_hot > 0: write hot[0 .. n_hot-1], each in [0, n_features), and leave x alone;
+//       flv_env.n_hot > 0: write hot[0 .. n_hot-1], each in [0, n_features), and leave x alone; a
+//       state with fewer features writes -1 after its last one, up to the end;
 //       n_hot = 0: write x[0 .. n_features-1] and leave hot alone. Distinct states look distinct.
 // Optional, announced by a #define:
 //   ENV_TERMINAL     bool env_terminal(const ENV *e, const STATE *s)

@@ -7,7 +7,8 @@
 
 #define FLV_ENVS(X)                                                                                \
   X(hypergrid)                                                                                     \
-  X(graph)
+  X(graph)                                                                                         \
+  X(dag)
 
 #define FLV_ENV_DECLARE(name) extern const flv_component flv_env_##name;
 FLV_ENVS(FLV_ENV_DECLARE)

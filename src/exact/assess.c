@@ -298,8 +298,9 @@ static void correlations(assessor *a, flv_assessment *out) {
 
 // ---- maximum mean discrepancy ----
 
-// Coordinates of grids and dense observations are points as they are; hot indices name things
-// without an order, and become indicators: |a - b|^2 counts the indices in which objects differ.
+// Coordinates of grids, adjacency matrices and dense observations are points as they are; hot
+// indices name things without an order, and become indicators: |a - b|^2 counts the indices in
+// which objects differ.
 static int point_width(const flv_env *env) {
   return flv_columns_whole(env) && !flv_columns_grid(env) ? env->n_features
                                                           : flv_columns_count(env);
@@ -313,11 +314,11 @@ static void fill_points(const flv_env *env, int64_t all, const unsigned char *st
     double *p = points + (size_t)i * (size_t)width;
     flv_columns_fill(env, 1, states + (size_t)(i * all / n) * env->state_size, cells);
     for (int k = 0; k < columns; k++) {
-      if (width != columns)
-        p[((const int32_t *)cells)[k]] = 1.0;
-      else
+      if (width == columns)
         p[k] = flv_columns_whole(env) ? ((const int32_t *)cells)[k]
                                       : (double)((const float *)cells)[k];
+      else if (((const int32_t *)cells)[k] >= 0)
+        p[((const int32_t *)cells)[k]] = 1.0;
     }
   }
 }

@@ -1,7 +1,8 @@
 // Objects from a file: rows of numbers become states.
 //
-// A hypergrid's states are their coordinates. Of other environments only the way from a state to
-// its row is known (env/columns.h), so all states are enumerated and met by their rows.
+// A hypergrid's states are their coordinates, a dag's its adjacency matrix. Of other environments
+// only the way from a state to its row is known (env/columns.h), so all states are enumerated and
+// met by their rows.
 #include "fluvial/objects.h"
 
 #include <math.h>
@@ -11,6 +12,7 @@
 #include "base/intern.h"
 #include "base/memory.h"
 #include "env/columns.h"
+#include "env/dag.h"
 #include "env/hypergrid.h"
 #include "fluvial/table.h"
 
@@ -60,6 +62,28 @@ static flv_status take_coordinates(const rows *r, const flv_hypergrid *grid, uns
                         (long long)i + 1, d + 1, x, grid->side[d] - 1);
       s[d] = (uint16_t)x;
     }
+  }
+  return FLV_OK;
+}
+
+// ---- directed acyclic graphs ----
+
+static flv_status take_graphs(const rows *r, const flv_dag_env *dag, unsigned char *states,
+                              flv_error *err) {
+  const int d = flv_dag_variables(dag);
+  for (int64_t i = 0; i < r->n; i++) {
+    uint64_t parents[FLV_DAG_MAX_VARIABLES] = {0};
+    for (int k = 0; k < d * d; k++) {
+      const double x = r->data[i * r->width + k];
+      if (!(x >= 0.0 && x <= 1.0 && floor(x) >= x))
+        return flv_fail(err, FLV_EINVAL,
+                        "row %lld, column %d: %g is neither 0 nor 1; a graph is its adjacency "
+                        "matrix, row by row",
+                        (long long)i + 1, k + 1, x);
+      if (x > 0.0) parents[k % d] |= UINT64_C(1) << k / d;
+    }
+    if (!flv_dag_from_parents(dag, parents, states + (size_t)i * r->env->state_size))
+      return no_state(r, i, err);
   }
   return FLV_OK;
 }
@@ -142,7 +166,9 @@ static flv_status read_states(rows *r, const flv_shape *shape, unsigned char **s
   *states = calloc((size_t)r->n, r->env->state_size);
   if (!*states) return flv_fail(err, FLV_ENOMEM, "out of memory for %lld objects", (long long)r->n);
   const flv_hypergrid *grid = flv_hypergrid_of(r->env);
-  return grid ? take_coordinates(r, grid, *states, err) : match_states(r, *states, err);
+  if (grid) return take_coordinates(r, grid, *states, err);
+  const flv_dag_env *dag = flv_dag_env_of(r->env);
+  return dag ? take_graphs(r, dag, *states, err) : match_states(r, *states, err);
 }
 
 flv_status flv_objects_read(const flv_env *env, const char *path, int64_t *n, void **states,

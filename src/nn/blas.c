@@ -4,13 +4,6 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-// Weak: other CBLAS libraries do not have it.
-extern void openblas_set_num_threads(int threads) __attribute__((weak));
-
-void flv_blas_single(void) {
-  if (openblas_set_num_threads) openblas_set_num_threads(1);
-}
-
 enum { M = 61, N = 67, K = 71 };
 
 // Small integers: products and sums are exact in float, so right results are equal, whatever the

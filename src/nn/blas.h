@@ -4,10 +4,8 @@
 
 #include <cblas.h>
 
+#include "base/lapack.h"
 #include "fluvial/status.h"
-
-// Sets the BLAS to one thread where it says how (OpenBLAS): threads are ours, around the calls.
-void flv_blas_single(void);
 
 // C = A B, A' B and A B' of one odd shape against plain loops: some BLAS builds compute wrong
 // results on processors newer than they are. FLV_EINVAL with advice if so.

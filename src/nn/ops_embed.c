@@ -1,5 +1,5 @@
 // EMBED: y = act(b + sum_k W[hot_k]), W [n_features, n]: a LINEAR layer on k-hot rows, at
-// k/n_features of its cost. Backward: dW[hot_k] += dv for every row, and db = sum over rows of dv;
+// k/n_features of its cost; a row with fewer than n_hot features ends with -1. Backward: dW[hot_k] += dv for every row, and db = sum over rows of dv;
 // nothing to differentiate below.
 #include <assert.h>
 #include <string.h>
@@ -22,17 +22,27 @@ static inline void gather_1(int n, bool add, const float *w, float *restrict y) 
   for (int j = 0; j < n; j++) y[j] = (add ? y[j] : 0.0f) + w[j];
 }
 
+// Features before the padding.
+static inline int count_hot(int n_hot, const int32_t *hot) {
+  if (hot[n_hot - 1] >= 0) return n_hot;
+  int n = 0;
+  while (hot[n] >= 0) n++;
+  return n;
+}
+
 FLV_SIMD static void embed_gather(int rows, int n, int n_hot, const int32_t *hot, const float *w,
                                   float *restrict y) {
   const size_t width = (size_t)n;
   for (int r = 0; r < rows; r++, hot += n_hot, y += width) {
+    const int count = count_hot(n_hot, hot);
+    if (count == 0) memset(y, 0, width * sizeof *y);
     int k = 0;
-    for (; k + 4 <= n_hot; k += 4)
+    for (; k + 4 <= count; k += 4)
       gather_4(n, k > 0, w + (size_t)hot[k] * width, w + (size_t)hot[k + 1] * width,
                w + (size_t)hot[k + 2] * width, w + (size_t)hot[k + 3] * width, y);
-    for (; k + 2 <= n_hot; k += 2)
+    for (; k + 2 <= count; k += 2)
       gather_2(n, k > 0, w + (size_t)hot[k] * width, w + (size_t)hot[k + 1] * width, y);
-    if (k < n_hot) gather_1(n, k > 0, w + (size_t)hot[k] * width, y);
+    if (k < count) gather_1(n, k > 0, w + (size_t)hot[k] * width, y);
   }
 }
 
@@ -40,14 +50,17 @@ FLV_SIMD static void embed_scatter(int rows, int n, int n_hot, const int32_t *ho
                                    const float *restrict dv, float *restrict dw) {
   const size_t width = (size_t)n;
   for (int r = 0; r < rows; r++, hot += n_hot, dv += width)
-    for (int k = 0; k < n_hot; k++) {
+    for (int k = 0; k < n_hot && hot[k] >= 0; k++) {
       float *row = dw + (size_t)hot[k] * width;
       for (int j = 0; j < n; j++) row[j] += dv[j];
     }
 }
 
 void flv_embed_forward(const flv_call *c) {
-  for (int i = 0; i < c->rows * c->n_hot; i++) assert(c->hot[i] >= 0 && c->hot[i] < c->in);
+  for (int i = 0; i < c->rows * c->n_hot; i++) {
+    assert(c->hot[i] >= -1 && c->hot[i] < c->in);
+    assert(c->hot[i] == -1 || i % c->n_hot == 0 || c->hot[i - 1] >= 0);
+  }
   embed_gather(c->rows, c->n, c->n_hot, c->hot, c->w, c->y);
   flv_act_forward(c->act, c->rows, c->n, c->b, c->y);
 }

@@ -9,7 +9,10 @@
   X(corners)                                                                                       \
   X(cosine)                                                                                        \
   X(table)                                                                                         \
-  X(values)
+  X(values)                                                                                        \
+  X(bge)                                                                                           \
+  X(linear_gaussian)                                                                               \
+  X(bdeu)
 
 #define FLV_REWARD_DECLARE(name) extern const flv_component flv_reward_##name;
 FLV_REWARDS(FLV_REWARD_DECLARE)

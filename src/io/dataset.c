@@ -214,10 +214,12 @@ static flv_status read_rows(reader *r, flv_error *err) {
     for (int c = 0; c < r->data.columns && flv_csv_next_field(&cut, &field); c++) {
       double value = 0.0;
       const char *expected = "a value (no missing ones)";
-      if (field.unclosed)
+      if (field.unclosed) {
         expected = "a closing quote";
-      else if (!missing(field))
-        expected = put_cell(r, row, c, flv_csv_number(field, &value), value, &field);
+      } else if (!missing(field)) {
+        const bool is_number = flv_csv_number(field, &value);
+        expected = put_cell(r, row, c, is_number, value, &field);
+      }
       if (!expected) continue;
       char text[FLV_CSV_SHOWN];
       return flv_fail(err, FLV_EINVAL, "line %lld, column %d ('%s'): expected %s, found '%s'",

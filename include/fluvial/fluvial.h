@@ -12,6 +12,7 @@
 #include "fluvial/reward.h"
 #include "fluvial/run.h"
 #include "fluvial/status.h"
+#include "fluvial/structure.h"
 #include "fluvial/synth.h"
 #include "fluvial/table.h"
 #include "fluvial/tensor.h"

@@ -69,17 +69,33 @@ static bool is_header(const flv_csv_text *csv, const flv_csv_record *record) {
   return numbers == 0 || numbers + absent < n;
 }
 
+// How many fields a record has. A quote that is never closed takes all the rest of the file.
+static flv_status measure_record(const reader *r, const flv_csv_record *record, int64_t *columns,
+                                 flv_error *err) {
+  flv_csv_cut cut = flv_csv_cut_record(&r->csv, record);
+  flv_csv_field field;
+  *columns = 0;
+  while (flv_csv_next_field(&cut, &field)) {
+    ++*columns;
+    if (field.unclosed)
+      return flv_fail(err, FLV_EINVAL, "line %lld, column %lld: expected a closing quote",
+                      (long long)record->line, (long long)*columns);
+  }
+  return FLV_OK;
+}
+
 // The header if there is one, and how many rows and columns follow; all records of equal width.
 static flv_status measure(reader *r, int64_t *rows, int64_t *columns, flv_error *err) {
   flv_csv_record record = {0};
   if (!flv_csv_next(&r->csv, &record))
     return flv_fail(err, FLV_EINVAL, "expected a table, found nothing");
   const int64_t first = record.line;
-  *columns = flv_csv_count(&r->csv, &record);
+  FLV_TRY(measure_record(r, &record, columns, err));
   if (is_header(&r->csv, &record)) r->header = record;
   *rows = r->header.line == 0;
   while (flv_csv_next(&r->csv, &record)) {
-    const int64_t found = flv_csv_count(&r->csv, &record);
+    int64_t found = 0;
+    FLV_TRY(measure_record(r, &record, &found, err));
     if (found != *columns)
       return flv_fail(
           err, FLV_EINVAL, "line %lld: expected %lld columns as in line %lld, found %lld",
@@ -148,9 +164,6 @@ static flv_status read_names(reader *r, flv_error *err) {
                       "line %lld, column %d: expected a name, found nothing (if it stands above "
                       "row numbers, leave those out)",
                       line, c + 1);
-    if (field.unclosed)
-      return flv_fail(err, FLV_EINVAL, "line %lld, column %d: expected a closing quote", line,
-                      c + 1);
     if (field.end - field.begin > FLV_DATA_MAX_NAME)
       return flv_fail(err, FLV_EINVAL, "line %lld, column %d: expected a name of at most %d bytes",
                       line, c + 1, (int)FLV_DATA_MAX_NAME);
@@ -214,9 +227,7 @@ static flv_status read_rows(reader *r, flv_error *err) {
     for (int c = 0; c < r->data.columns && flv_csv_next_field(&cut, &field); c++) {
       double value = 0.0;
       const char *expected = "a value (no missing ones)";
-      if (field.unclosed) {
-        expected = "a closing quote";
-      } else if (!missing(field)) {
+      if (!missing(field)) {
         const bool is_number = flv_csv_number(field, &value);
         expected = put_cell(r, row, c, is_number, value, &field);
       }

@@ -56,7 +56,7 @@ static page plan(int d, const char *const *names) {
             .font = d <= 20   ? 12
                     : d <= 40 ? 9
                               : 7};
-  g.margin = 50 + g.font * 7 * longest_name(d, names) / 10;
+  g.margin = 60 + g.font * 7 * longest_name(d, names) / 10;
   g.width = g.margin + d * g.cell + 100; // the colour bar
   g.height = g.margin + d * g.cell + 50; // the title
   return g;
@@ -74,10 +74,11 @@ static void put_frame(FILE *f, const page *g, int d) {
   fprintf(f, "set xrange [-0.5:%d.5]\nset yrange [%d.5:-0.5]\n", d - 1, d - 1);
 }
 
-static void put_text(FILE *f, const char *what, const char *text) {
-  fprintf(f, "set %s ", what);
+// Of an axis, at the edge of the page: the names stand between.
+static void put_label(FILE *f, int number, const char *text, double x, double y, int degrees) {
+  fprintf(f, "set label %d ", number);
   flv_picture_quote(f, "", text, "");
-  fprintf(f, " noenhanced\n");
+  fprintf(f, " noenhanced at screen %.6f,%.6f center rotate by %d\n", x, y, degrees);
 }
 
 flv_status flv_plot_matrix(const char *png, const char *title, const char *row_label,
@@ -93,9 +94,11 @@ flv_status flv_plot_matrix(const char *png, const char *title, const char *row_l
   FILE *f = p.gp.f;
   flv_picture_head(&p, g.width, g.height);
   put_frame(f, &g, d);
-  put_text(f, "title", title);
-  put_text(f, "xlabel", column_label);
-  put_text(f, "ylabel", row_label);
+  fputs("set title ", f);
+  flv_picture_quote(f, "", title, "");
+  fputs(" noenhanced\n", f);
+  put_label(f, 1, column_label, (g.margin + d * g.cell / 2.0) / g.width, 16.0 / g.height, 0);
+  put_label(f, 2, row_label, 18.0 / g.width, (g.margin + d * g.cell / 2.0) / g.height, 90);
   put_names(f, "x", d, names, g.font);
   put_names(f, "y", d, names, g.font);
   fprintf(f, "plot ");

@@ -15,6 +15,7 @@
 #include "alloc.h"
 #include "base/intern.h"
 #include "env/columns.h"
+#include "env/dag.h"
 #include "subsets.h"
 #include "train_setup.h"
 
@@ -162,6 +163,56 @@ static void met_by_their_rows(void **unused) {
   assert_refuses(&large, in("x.npy"), "too many states");
 }
 
+// Graphs are adjacency matrices, of as many variables as one likes.
+static void adjacency_matrices(void **unused) {
+  (void)unused;
+  enum { N = 40, D = 9 };
+  flv_error err = {0};
+  flv_config *few = configure(SETTINGS({"env", "dag"}, {"env.variables", "3"},
+                                       {"env.max_parents", "1"}, {"env.forbidden", "[2, 1]"})),
+             *many = configure(SETTINGS({"env", "dag"}, {"env.variables", "9"}));
+  flv_env *small = flv_env_new(few, NULL, &err), *large = flv_env_new(many, NULL, &err);
+  assert_true(small && large && large->n_states == 0);
+  uint64_t x[2] = {0};
+  const uint64_t parents[2][3] = {{2, 0, 1}, {0, 0, 0}};
+  for (int i = 0; i < 2; i++)
+    assert_true(flv_dag_from_parents(flv_dag_env_of(small), parents[i], &x[i]));
+  assert_reads(small, write_text("g.csv", "0,0,1,1,0,0,0,0,0,-2.5\n0,0,0,0,0,0,0,0,0,1\n"), 2, x);
+  assert_refuses(small, write_text("h.csv", "0,0,0,0,0,0,0,0,0\n0,1,0,1,0,0,0,0,0\n"),
+                 "row 2 is no state of 'dag'");                                           // a cycle
+  assert_refuses(small, write_text("i.csv", "0,0,1,0,0,1,0,0,0\n"), "row 1 is no state"); // parents
+  assert_refuses(small, write_text("j.csv", "0,0,0,0,0,0,0,1,0\n"),
+                 "row 1 is no state"); // forbidden
+  assert_refuses(small, write_text("k.csv", "0,0,2,0,0,0,0,0,0\n"),
+                 "row 1, column 3: 2 is neither 0 nor 1");
+  assert_refuses(small, write_text("l.csv", "0,nan,0,0,0,0,0,0,0\n"), "row 1, column 2: nan is");
+  assert_refuses(small, write_text("m.csv", "0,0.5,0,0,0,0,0,0,0\n"), "row 1, column 2: 0.5 is");
+
+  const size_t size = large->state_size;
+  unsigned char *states = calloc(N, size);
+  int32_t *cells = malloc(N * D * D * sizeof *cells);
+  uint8_t mask[D * D + 1];
+  assert_true(states && cells);
+  large->ops->reset(large, N, states);
+  for (size_t i = 0; i < N; i++)
+    for (size_t t = 0; t < i; t++) { // i edges, or as many as there is room for
+      large->ops->mask(large, 1, states + i * size, mask);
+      int32_t a = (int32_t)((7 * i + 13 * t) % (D * D));
+      for (int k = 0; k < D * D && !mask[a]; k++) a = (a + 1) % (D * D);
+      if (mask[a]) large->ops->step(large, 1, states + i * size, &a);
+    }
+  flv_columns_fill(large, N, states, cells);
+  assert_int_equal(flv_npy_write(in("n.npy"), "<i4", 2, (int64_t[]){N, D * D}, cells, &err),
+                   FLV_OK);
+  assert_reads(large, in("n.npy"), N, states);
+  free(cells);
+  free(states);
+  flv_env_free(small);
+  flv_env_free(large);
+  flv_config_free(few);
+  flv_config_free(many);
+}
+
 static void every_allocation_may_fail(void **unused) {
   (void)unused;
   if (!alloc_hooked) {
@@ -209,8 +260,8 @@ static void interned_states_are_found(void **unused) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(samples_come_back),         cmocka_unit_test(shapes_of_grids),
-      cmocka_unit_test(met_by_their_rows),         cmocka_unit_test(every_allocation_may_fail),
-      cmocka_unit_test(interned_states_are_found),
+      cmocka_unit_test(met_by_their_rows),         cmocka_unit_test(adjacency_matrices),
+      cmocka_unit_test(every_allocation_may_fail), cmocka_unit_test(interned_states_are_found),
   };
   return cmocka_run_group_tests(tests, make_folder, drop_folder);
 }

@@ -6,10 +6,10 @@
 //   engine intern     interned against one row per visited state, 8x8, batch 32
 //   engine full       a whole run: 128x128 off-policy TB, untied networks, 10^6 trajectories
 //
-// The floor of an iteration is distinct rows x weights of the dense layers x 6 flops (forward,
-// gradient of the input, gradient of the weights), over the single-precision rate of a 2048^3
-// matrix product measured beside it (times the number of threads). The k-hot first layer is not
-// counted.
+// The floor of an iteration is the flops of its matrix products (forward, gradient of the input,
+// gradient of the weights: of an MLP distinct rows x weights of the dense layers x 6), over the
+// single-precision rate of a 2048^3 matrix product measured beside it (times the number of
+// threads). The k-hot first layer is not counted, nor are a graph network's tables.
 #include <cblas.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,15 +78,23 @@ static flv_trainer *make(int n, const char *const settings[][2], int threads) {
 
 typedef struct timing {
   int n; // iterations measured
-  double ms, states, distinct, weights;
+  double ms, states, distinct;
+  double flops; // of the matrix products of an iteration
 } timing;
+
+// Of the iteration that has just been made: forward, and twice as many backward.
+static double iteration_flops(const flv_trainer *t) {
+  const flv_batch *b = &t->batch;
+  const double edges = t->policy.net->n_nodes > 0 ? b->acts.first_edge[b->rows.n] : 0;
+  return 3.0 * flv_net_flops(t->policy.net, b->rows.n, edges);
+}
 
 // n iterations after the warm-up, or, with n = 0, as many as take `seconds`. From one iteration on
 // the same n on any number of threads is the same work, to the last bit.
 static timing measure(flv_trainer *t, int warm_up, int n, double seconds) {
   flv_error err = {0};
   flv_stats stats;
-  timing m = {.weights = (double)flv_net_dense_weights(t->policy.net)};
+  timing m = {0};
   for (int i = 0; i < warm_up; i++)
     if (flv_trainer_step(t, &stats, &err) != FLV_OK) die(&err);
   const double begin = now();
@@ -94,15 +102,17 @@ static timing measure(flv_trainer *t, int warm_up, int n, double seconds) {
     if (flv_trainer_step(t, &stats, &err) != FLV_OK) die(&err);
     m.states += stats.states;
     m.distinct += stats.distinct;
+    m.flops += iteration_flops(t);
   }
   m.ms = (now() - begin) * 1e3 / m.n;
   m.states /= m.n;
   m.distinct /= m.n;
+  m.flops /= m.n;
   return m;
 }
 
 static double floor_ms(const timing *m, double rate, int threads) {
-  return m->distinct * m->weights * 6.0 / (rate * threads) * 1e3;
+  return m->flops / (rate * threads) * 1e3;
 }
 
 // One and two threads in turn, ROUNDS times over the same iterations, so that a change of the
@@ -121,7 +131,7 @@ static void scenario(const char *grid, const char *batch, int n, const char *con
       m = measure(t[k], round == 0 ? 50 : 0, m.n, 1.0);
       if (m.ms / m.distinct < ms_per_row[k]) ms_per_row[k] = m.ms / m.distinct;
     }
-    mean.weights = m.weights;
+    mean.flops += m.flops / ROUNDS;
     mean.states += m.states / ROUNDS;
     mean.distinct += m.distinct / ROUNDS;
   }
@@ -189,7 +199,8 @@ static void full_run(int iterations) {
   flv_error err = {0};
   flv_stats stats;
   flv_evaluation e = {0};
-  double rows = 0.0, seconds = 0.0, product = 0.0; // product: seconds of a flop, summed over probes
+  double rows = 0.0, flops = 0.0, seconds = 0.0,
+         product = 0.0; // product: seconds of a flop, summed over probes
   int probes = 0;
   for (int i = 0; i < iterations;) {
     product += 1.0 / matrix_rate(cores);
@@ -198,14 +209,15 @@ static void full_run(int iterations) {
     for (const int end = i + PROBE < iterations ? i + PROBE : iterations; i < end;) {
       if (flv_trainer_step(t, &stats, &err) != FLV_OK) die(&err);
       rows += stats.distinct;
+      flops += iteration_flops(t);
       if (++i % 200 == 0 && flv_trainer_evaluate(t, 0, &e, &err) != FLV_OK) die(&err);
     }
     seconds += now() - begin;
   }
-  const double weights = (double)flv_net_dense_weights(t->policy.net), rate = probes / product;
+  const double rate = probes / product;
   struct rusage usage;
   getrusage(RUSAGE_SELF, &usage);
-  const double least = rows * weights * 6.0 / (rate * cores);
+  const double least = flops / (rate * cores);
   printf("128x128, %d iterations of 64, %d threads: %.1f s; floor %.1f s (%.0f distinct rows an "
          "iteration, "
          "%.1f GFLOP/s a core); %.2f times the floor; JSD %.2e; peak memory %.0f MB\n",

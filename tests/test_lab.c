@@ -178,7 +178,7 @@ static void behaviours_are_the_samplers(void **state) {
         mask[g->action[m]] = 1;
         logits[g->action[m]] = (float)b.p->x[m];
       }
-      flv_explore_log_pi(&explore, b.p->env, logits, mask, log_row);
+      flv_explore_log_pi(&explore, &b.p->policy, logits, mask, log_row);
       for (int m = g->dag.first[s]; m < g->dag.first[s + 1]; m++) {
         near(log_pi[m], log_row[g->action[m]], 1e-6);
         divergence += exp(chain.log_visit[m]) * (log_pi[m] - b.p->tables.log_pf[m]);

@@ -1,6 +1,5 @@
-// Network programs against twins in double: every op of FLV_OPS, every activation, whole programs,
-// every way of cutting rows. The twins are naive loops written from the formulas of net.h;
-// gradients are compared with central differences of the twin, which are exact to about 1e-9.
+// Network programs against twins in double (net_twin.h): every op of FLV_OPS, every activation,
+// whole programs, every way of cutting rows.
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -16,6 +15,7 @@
 #include "base/memory.h"
 #include "base/parallel.h"
 #include "base/rng.h"
+#include "net_twin.h"
 #include "nn/blas.h"
 #include "nn/few_rows.h"
 #include "nn/net.h"
@@ -25,220 +25,37 @@
 const char *__asan_default_options(void);
 const char *__asan_default_options(void) { return "allocator_may_return_null=1"; }
 
-static double uniform(uint32_t stream, uint32_t i) { // in (-1, 1)
-  return 2.0 * flv_rng_uniform((flv_rng){7, FLV_RNG_TEST, stream}, i, 0) - 1.0;
-}
-
-// ---- the twins ----
-
-typedef struct twin {
-  const flv_net *net;
-  const int32_t *hot;
-  int rows;
-  double *param;
-  double *value[FLV_NET_MAX_BUFFERS];
-} twin;
-
-static double twin_act(flv_act act, double v) {
-  if (act == FLV_ACT_RELU) return v > 0.0 ? v : 0.0;
-  if (act == FLV_ACT_LEAKY_RELU) return v > 0.0 ? v : 0.01 * v;
-  if (act == FLV_ACT_TANH) return tanh(v);
-  return v;
-}
-
-static const double *tensor(const twin *t, int i) { return t->param + t->net->weight[i].offset; }
-
-static void twin_embed(twin *t, const flv_op *op) {
-  const int n = t->net->width[op->y];
-  for (int r = 0; r < t->rows; r++)
-    for (int j = 0; j < n; j++) {
-      double v = tensor(t, op->b)[j];
-      for (int k = 0; k < t->net->n_hot; k++)
-        if (t->hot[r * t->net->n_hot + k] >= 0)
-          v += tensor(t, op->w)[t->hot[r * t->net->n_hot + k] * n + j];
-      t->value[op->y][r * n + j] = twin_act(op->act, v);
-    }
-}
-
-static void twin_linear(twin *t, const flv_op *op) {
-  const int n = t->net->width[op->y], in = t->net->width[op->x];
-  for (int r = 0; r < t->rows; r++)
-    for (int j = 0; j < n; j++) {
-      double v = tensor(t, op->b)[j];
-      for (int i = 0; i < in; i++) v += t->value[op->x][r * in + i] * tensor(t, op->w)[i * n + j];
-      t->value[op->y][r * n + j] = twin_act(op->act, v);
-    }
-}
-
-static void twin_layernorm(twin *t, const flv_op *op) {
-  const int n = t->net->width[op->y];
-  for (int r = 0; r < t->rows; r++) {
-    const double *x = t->value[op->x] + r * n;
-    double mean = 0.0, var = 0.0;
-    for (int j = 0; j < n; j++) mean += x[j] / n;
-    for (int j = 0; j < n; j++) var += (x[j] - mean) * (x[j] - mean) / n;
-    for (int j = 0; j < n; j++)
-      t->value[op->y][r * n + j] =
-          tensor(t, op->w)[j] * (x[j] - mean) / sqrt(var + 1e-5) + tensor(t, op->b)[j];
-  }
-}
-
-static void twin_add(twin *t, const flv_op *op) {
-  const int n = t->rows * t->net->width[op->y];
-  for (int i = 0; i < n; i++) t->value[op->y][i] = t->value[op->x][i] + t->value[op->x2][i];
-}
-
-#define TWIN(ID, fn) twin_##fn,
-static void (*const twin_table[FLV_OP_COUNT])(twin *, const flv_op *) = {FLV_OPS(TWIN)};
-#undef TWIN
-
-static void twin_run(twin *t) {
-  for (int i = 0; i < t->net->n_ops; i++) twin_table[t->net->op[i].id](t, &t->net->op[i]);
-}
-
-// ---- a program under test ----
-
-typedef struct bench {
-  flv_net *net;
-  flv_acts acts;
-  twin twin;
-  float *params, *grad;
-  float *cotangent[FLV_NET_MAX_BUFFERS]; // of the outputs; grad[] is used up by a backward pass
-} bench;
-
-// Even rows have all n_hot features, odd ones 0, 1, 2, ... of them and then -1.
-static bool padded(int row, int n_hot, int k) { return row % 2 == 1 && k >= row / 2 % (n_hot + 1); }
-
-static void bench_fill(bench *b, int rows) {
-  const flv_net *net = b->net;
-  for (size_t i = 0; i < net->n_params; i++) b->twin.param[i] = (double)b->params[i];
-  for (int i = 0; i < rows * net->n_hot; i++)
-    b->acts.hot[i] = padded(i / net->n_hot, net->n_hot, i % net->n_hot)
-                         ? -1
-                         : (int32_t)((1.0 + uniform(1, (uint32_t)i)) / 2.0 * net->n_features);
-  for (int i = 0; net->input >= 0 && i < rows * net->n_features; i++) {
-    b->acts.value[net->input][i] = (float)uniform(2, (uint32_t)i);
-    b->twin.value[net->input][i] = (double)b->acts.value[net->input][i];
-  }
-  for (int y = 0; y < net->n_buffers; y++)
-    for (int i = 0; net->output[y] && i < rows * net->width[y]; i++)
-      b->cotangent[y][i] = (float)uniform((uint32_t)(10 + y), (uint32_t)i);
-}
-
-static bench bench_new(flv_net *net, int rows) {
-  assert_non_null(net);
-  assert_false(net->failed);
-  bench b = {.net = net};
-  b.params = flv_alloc(net->n_params * sizeof(float));
-  b.grad = flv_alloc(net->n_params * sizeof(float));
-  b.twin = (twin){.net = net, .rows = rows, .param = flv_alloc(net->n_params * sizeof(double))};
-  assert_true(b.params && b.grad && b.twin.param);
-  assert_int_equal(flv_acts_init(&b.acts, net, rows, true), FLV_OK);
-  b.twin.hot = b.acts.hot;
-  for (int y = 0; y < net->n_buffers; y++) {
-    const size_t n = (size_t)rows * (size_t)net->width[y];
-    b.twin.value[y] = flv_alloc(n * sizeof(double));
-    b.cotangent[y] = flv_alloc(n * sizeof(float));
-    assert_true(b.twin.value[y] && b.cotangent[y]);
-  }
-  flv_net_init(net, 3, b.params);
-  for (int i = 0; i < net->n_weights; i++) { // layernorm's ones and zeros would hide mistakes
-    const flv_weight *w = &net->weight[i];
-    for (size_t k = 0; k < (size_t)w->rows * (size_t)w->cols; k++)
-      b.params[w->offset + k] += 0.3f * (float)uniform(3, (uint32_t)(w->offset + k));
-  }
-  bench_fill(&b, rows);
-  return b;
-}
-
-static void bench_free(bench *b) {
-  for (int y = 0; y < b->net->n_buffers; y++) {
-    flv_free(b->twin.value[y]);
-    flv_free(b->cotangent[y]);
-  }
-  flv_free(b->params);
-  flv_free(b->grad);
-  flv_free(b->twin.param);
-  flv_acts_free(&b->acts);
-  flv_net_free(b->net);
-}
-
-static void bench_backward(bench *b, int rows, int threads) {
-  for (int y = 0; y < b->net->n_buffers; y++)
-    if (b->net->output[y])
-      memcpy(b->acts.grad[y], b->cotangent[y],
-             (size_t)rows * (size_t)b->net->width[y] * sizeof(float));
-  for (size_t i = 0; i < b->net->n_params; i++)
-    b->grad[i] = 1e9f; // must be overwritten, padding included
-  flv_net_backward(b->net, b->params, &b->acts, rows, b->grad, threads);
-}
-
-static double functional(bench *b) {
-  twin_run(&b->twin);
-  double sum = 0.0;
-  for (int y = 0; y < b->net->n_buffers; y++)
-    for (int i = 0; b->net->output[y] && i < b->twin.rows * b->net->width[y]; i++)
-      sum += (double)b->cotangent[y][i] * b->twin.value[y][i];
-  return sum;
-}
-
-static void check_forward(bench *b) {
-  twin_run(&b->twin);
-  for (int i = 0; i < b->net->n_ops; i++) {
-    const int y = b->net->op[i].y;
-    for (int k = 0; k < b->twin.rows * b->net->width[y]; k++) {
-      const double want = b->twin.value[y][k];
-      if (!(fabs((double)b->acts.value[y][k] - want) <= 2e-5 * (1.0 + fabs(want))))
-        fail_msg("op %d entry %d: %g, twin %g", i, k, (double)b->acts.value[y][k], want);
-    }
-  }
-}
-
-// Every `stride`-th entry of every tensor.
-static void check_gradient(bench *b, size_t stride) {
-  const double h = 1e-6;
-  for (int i = 0; i < b->net->n_weights; i++) {
-    const flv_weight *w = &b->net->weight[i];
-    for (size_t k = (size_t)i % stride; k < (size_t)w->rows * (size_t)w->cols; k += stride) {
-      double *p = &b->twin.param[w->offset + k];
-      const double keep = *p;
-      *p = keep + h;
-      const double up = functional(b);
-      *p = keep - h;
-      const double slope = (up - functional(b)) / (2.0 * h);
-      *p = keep;
-      const double got = (double)b->grad[w->offset + k];
-      if (!(fabs(got - slope) <= 1e-4 * (1.0 + fabs(slope)) * sqrt(1.0 + b->twin.rows / 16.0)))
-        fail_msg("%s[%zu]: backward %g, finite difference %g", w->name, k, got, slope);
-    }
-  }
-}
-
-static void check_padding(const bench *b) {
-  for (int i = 0; i < b->net->n_weights; i++) {
-    const flv_weight *w = &b->net->weight[i];
-    const size_t end = i + 1 < b->net->n_weights ? b->net->weight[i + 1].offset : b->net->n_params;
-    for (size_t k = w->offset + (size_t)w->rows * (size_t)w->cols; k < end; k++)
-      assert_true(b->grad[k] >= 0.0f && b->grad[k] <= 0.0f);
-  }
-}
-
-static void check_program(flv_net *net, int rows, size_t stride) {
-  bench b = bench_new(net, rows);
-  flv_net_forward(net, b.params, &b.acts, 0, net->mark, 0, rows, 2);
-  flv_net_forward(net, b.params, &b.acts, net->mark, net->n_ops, 0, rows, 2);
-  check_forward(&b);
-  bench_backward(&b, rows, 2);
-  check_gradient(&b, stride);
-  check_padding(&b);
-  bench_free(&b);
-}
-
 // ---- one op ----
+
+// The same for ops of graphs.
+static flv_net *graph_op_program(flv_op_id id, flv_act act, int width) {
+  flv_net *net = flv_net_new();
+  flv_net_graphs(net, 3, 3);
+  const int tensor = flv_net_tensor(net, 5, width + 2, FLV_INIT_NORMAL, 0.5, 0, "nodes");
+  const int table = flv_net_table(net, tensor, 1, 3, 2, width);
+  const int hot = flv_net_layer(net, -1, width, FLV_ACT_TANH, 0, "state"); // so that nodes differ
+  const flv_operand terms[] = {flv_gather(table, FLV_HERE), flv_gather(hot, FLV_HERE)};
+  const int nodes = flv_net_sum(net, FLV_PER_NODE, 0, width, FLV_ACT_NONE, -1, 2, terms);
+  const int a = flv_net_layer(net, nodes, width, FLV_ACT_TANH, 0, "a");
+  const int b = flv_net_layer(net, nodes, width, act, 0, "b");
+  if (id == FLV_OP_ATTENTION) {
+    const int heads = width % 4 == 0 ? 4 : width % 3 == 0 ? 3 : 1;
+    const int y = flv_net_attention(net, a, b, nodes, heads);
+    const flv_operand sum = flv_gather(flv_net_attention(net, y, y, b, 1), FLV_NODES);
+    const int x = flv_net_sum(net, FLV_PER_STATE, 0, width, FLV_ACT_NONE, -1, 1, &sum);
+    flv_net_output(net, flv_net_layer(net, x, 3, FLV_ACT_TANH, 0, "after"));
+  } else {
+    const int theta = flv_net_tensor(net, 1, 1, FLV_INIT_CONSTANT, 0.54, 0, "theta");
+    const int x = flv_net_layer(net, hot, 1, FLV_ACT_TANH, 0, "last");
+    flv_net_output(net, flv_net_pairs(net, a, b, id == FLV_OP_PAIRS ? x : -1, theta));
+  }
+  return net;
+}
 
 // Input, a layer so that the op has something to send gradients to, the op, and a nonlinear
 // readout.
 static flv_net *op_program(flv_op_id id, flv_act act, int width) {
+  if (id >= FLV_OP_TABLE) return graph_op_program(id, act, width);
   flv_net *net = flv_net_new();
   const int x = flv_net_input(net, id == FLV_OP_EMBED ? 3 : 0, 9);
   int y = -1;
@@ -288,15 +105,19 @@ static void adds_to_input_gradient(void **state) {
     for (int add = 0; add < 2; add++) {
       for (int i = 0; i < ROWS * N; i++) dx[add][i] = add ? 2.0f : NAN; // overwriting must not read
       for (int i = 0; i < ROWS * N; i++) dy[i] = (float)uniform(4, (uint32_t)i);
-      flv_call c = {.act = FLV_ACT_TANH, .rows = ROWS, .in = N, .n = N, .x = x, .x2 = x, .w = w};
+      flv_arg arg = {.rows = ROWS, .in = N, .x = x, .dx = dx[add], .add_dx = add};
+      if (with_dx[o] == FLV_OP_LINEAR) {
+        arg.w = w;
+        arg.dw = dw;
+      }
+      flv_call c = {.act = FLV_ACT_TANH, .rows = ROWS, .n = N, .n_args = 1, .arg = {arg}};
+      c.arg[1] = (flv_arg){.x = x};
+      c.w = w;
       c.b = b;
       c.y = y;
       c.dy = dy;
-      c.dx = dx[add];
       c.dw = dw;
       c.db = db;
-      c.n_w = N * N;
-      c.add_dx = add;
       flv_op_table[with_dx[o]].forward(&c);
       flv_op_table[with_dx[o]].backward(&c);
       for (int i = 0; add && i < ROWS * N; i++) {
@@ -357,11 +178,14 @@ static void no_rows(void **state) {
 
 static void chunks_fit(void **state) {
   (void)state;
-  for (int rows = 1; rows < 200000; rows += rows < 9000 ? 1 : 977) {
-    const int want = flv_chunk_want(rows), n = flv_chunk_count(rows, want);
-    for (int c = 0; c < n; c++) {
-      const int length = flv_chunk_begin(rows, want, c + 1) - flv_chunk_begin(rows, want, c);
-      assert_true(length > 0 && length <= FLV_CHUNK_ROWS);
+  for (int d = 0; d <= FLV_NET_MAX_NODES; d += d < 8 ? 1 : 14) {
+    const flv_net net = {.n_nodes = d};
+    for (int rows = 1; rows < 200000; rows += rows < 9000 ? 1 : 977) {
+      const int want = flv_chunk_want(&net, rows), n = flv_chunk_count(rows, want);
+      for (int c = 0; c < n; c++) {
+        const int length = flv_chunk_begin(rows, want, c + 1) - flv_chunk_begin(rows, want, c);
+        assert_true(length > 0 && length <= flv_chunk_rows(&net));
+      }
     }
   }
 }
@@ -481,8 +305,8 @@ static void initial_weights(void **state) {
       assert_true(top <= 0.0);
     }
   }
-  assert_int_equal(flv_net_dense_weights(net),
-                   2 * 20 * 20 + 20 * 17 + 17 * 5 + 20 * 4 + 17 + 20 * 6 + 20 * 2);
+  const int weights = 2 * 20 * 20 + 20 * 17 + 17 * 5 + 20 * 4 + 17 + 20 * 6 + 20 * 2;
+  assert_true(fabs(flv_net_flops(net, 7.0, 0.0) - 7.0 * 2.0 * weights) < 0.5);
   flv_free(a);
   flv_free(b);
   flv_net_free(net);
@@ -526,8 +350,8 @@ static void out_of_memory(void **state) {
   flv_net_free(net);
 }
 
-// Every number of rows and several widths, against a naive product in double; rows beyond stay
-// untouched.
+// Every number of rows and several widths, against a naive product in double, written or added;
+// rows beyond stay untouched.
 static void few_rows_are_right(void **state) {
   (void)state;
   enum { IN = 37, MOST = 80, ROWS = FLV_FEW_ROWS + 1 };
@@ -535,22 +359,23 @@ static void few_rows_are_right(void **state) {
   const int widths[] = {1, 2, 3, 7, 15, 16, 17, 20, 32, 33, 48, 63, 80};
   for (int i = 0; i < ROWS * IN; i++) x[i] = (float)(i * 7 % 23) / 11.0f - 1.0f;
   for (int i = 0; i < IN * MOST; i++) w[i] = (float)(i * 5 % 29) / 13.0f - 1.0f;
-  if (!flv_few_rows(1, IN, MOST, x, w, y)) {
+  if (!flv_few_rows(1, IN, MOST, false, x, w, y)) {
     print_message("skipped: no kernel for this machine\n");
     skip();
   }
-  for (size_t v = 0; v < sizeof widths / sizeof *widths; v++)
-    for (int rows = 1, n = widths[v]; rows <= FLV_FEW_ROWS; rows++) {
-      for (int i = 0; i < ROWS * n; i++) y[i] = 99.0f;
-      assert_true(flv_few_rows(rows, IN, n, x, w, y));
-      for (int i = 0; i < ROWS * n; i++) {
-        double sum = 0.0;
+  for (size_t v = 0; v < 2 * sizeof widths / sizeof *widths; v++)
+    for (int rows = 1, n = widths[v / 2], add = v % 2; rows <= FLV_FEW_ROWS; rows++) {
+      for (int i = 0; i < ROWS * n; i++) y[i] = 9.0f;
+      const bool done = flv_few_rows(rows, IN, n, add, x, w, y);
+      assert_true(done == (!add || n < 16 || n % 16 == 0));
+      for (int i = 0; done && i < ROWS * n; i++) {
+        double sum = add ? 9.0 : 0.0;
         for (int k = 0; k < IN; k++) sum += (double)x[i / n * IN + k] * (double)w[k * n + i % n];
-        assert_true(fabs((double)y[i] - (i < rows * n ? sum : 99.0)) < 1e-4);
+        assert_true(fabs((double)y[i] - (i < rows * n ? sum : 9.0)) < 1e-4);
       }
     }
-  assert_false(flv_few_rows(FLV_FEW_ROWS + 1, IN, 16, x, w, y));
-  assert_true(flv_few_rows(FLV_FEW_ROWS + 1, IN, 15, x, w, y));
+  assert_false(flv_few_rows(FLV_FEW_ROWS + 1, IN, 16, false, x, w, y));
+  assert_true(flv_few_rows(FLV_FEW_ROWS + 1, IN, 15, false, x, w, y));
 }
 
 static void blas_is_right(void **state) {

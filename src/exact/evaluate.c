@@ -12,6 +12,7 @@
 #include "base/logmath.h"
 #include "base/memory.h"
 #include "exact/evaluate.h"
+#include "learn/logits.h"
 #include "metrics/distance.h"
 #include "metrics/estimate.h"
 
@@ -67,7 +68,7 @@ static void log_pf_of(void *user, int n, const void *states, double *log_pf) {
                   e->trainer->threads);
   const float *logits = e->acts.value[policy->pf];
   for (size_t i = 0; i < (size_t)n; i++)
-    flv_log_softmax((int)a, logits + i * a, e->mask + i * a, log_pf + i * a);
+    flv_policy_log_pf(policy, logits + i * a, e->mask + i * a, log_pf + i * a);
 }
 
 bool flv_enumerable(const flv_env *env) {

@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "base/rng.h"
 #include "fluvial/objective.h"
+#include "learn/logits.h"
 
 enum { DRAW_PARAMETERS = 1, DRAW_OTHER, DRAW_LOG_Z }; // addresses of random numbers
 
@@ -85,6 +86,8 @@ static flv_status make_memory(flv_problem *p, flv_error *err) {
                             FLV_SLOT(p->vector[6], size),
                             FLV_SLOT(p->vector[7], size),
                             FLV_SLOT(p->index, FLV_PROBLEM_ROWS),
+                            FLV_SLOT(p->mask, FLV_PROBLEM_ROWS * p->env->n_actions),
+                            FLV_SLOT(p->row, p->env->n_actions),
                             FLV_SLOT(p->grad, params),
                             FLV_SLOT(p->parameter[0], params),
                             FLV_SLOT(p->parameter[1], params)};
@@ -146,20 +149,16 @@ double flv_problem_random(const flv_problem *problem, uint64_t purpose, int item
 // gains in +-1/2.
 static void draw_parameters(flv_problem *p) {
   const flv_net *net = p->policy.net;
-  for (int i = 0; i < net->n_ops; i++) {
-    const flv_op *op = &net->op[i];
-    const double fan = op->id == FLV_OP_EMBED ? (p->policy.tabular ? 1 : p->env->n_hot)
-                       : op->w >= 0           ? net->weight[op->w].rows
-                                              : 1;
-    for (int k = 0; k < 2; k++) {
-      const int tensor = k == 0 ? op->w : op->b;
-      if (tensor < 0) continue;
-      const flv_weight *w = &net->weight[tensor];
-      const double scale = w->rows == 1 ? 0.5 : 2.0 / sqrt(fan);
-      for (int j = 0; j < w->rows * w->cols; j++)
-        p->policy.params[w->offset + (size_t)j] =
-            (float)(scale * flv_problem_random(p, DRAW_PARAMETERS, tensor, j));
-    }
+  for (int tensor = 0; tensor < net->n_weights; tensor++) {
+    const flv_weight *w = &net->weight[tensor];
+    double fan = w->rows;
+    for (int i = 0; i < net->n_ops; i++)
+      if (net->op[i].id == FLV_OP_EMBED && net->op[i].w == tensor)
+        fan = p->policy.tabular ? 1 : p->env->n_hot;
+    const double scale = w->rows == 1 ? 0.5 : 2.0 / sqrt(fan);
+    for (int j = 0; j < w->rows * w->cols; j++)
+      p->policy.params[w->offset + (size_t)j] =
+          (float)(scale * flv_problem_random(p, DRAW_PARAMETERS, tensor, j));
   }
   *flv_policy_log_z(&p->policy) =
       (float)(p->graph->log_z + flv_problem_random(p, DRAW_LOG_Z, 0, 0));
@@ -174,6 +173,7 @@ static int rows_from(const flv_problem *p, int begin) {
 
 static void forward(flv_problem *p, int begin, int n) {
   const unsigned char *states = p->graph->states + (size_t)begin * p->env->state_size;
+  p->env->ops->mask(p->env, n, states, p->mask);
   flv_policy_observe(&p->policy, &p->acts, 0, n, states, p->index);
   flv_net_forward(p->policy.net, p->policy.params, &p->acts, 0, p->policy.net->n_ops, 0, n, 1);
 }
@@ -189,7 +189,7 @@ static double pb_logit(const flv_problem *p, int row, int state, int back) {
   return policy->fixed_log_pb ? policy->fixed_log_pb[cell(state, p->env->n_back, back)] : 0.0;
 }
 
-// Logits of moves and log F from the network's outputs.
+// Logits of moves (learn/logits.h: u) and log F from the network's outputs.
 static void read_logits(flv_problem *p) {
   const flv_graph *g = p->graph;
   const flv_layout at = flv_layout_of(g);
@@ -199,9 +199,10 @@ static void read_logits(flv_problem *p) {
     forward(p, begin, n);
     for (int r = 0; r < n; r++) {
       const int s = begin + r;
-      const float *pf = p->acts.value[policy->pf] + cell(r, p->env->n_actions, 0);
+      const size_t row = cell(r, p->env->n_actions, 0);
+      flv_policy_logits(policy, p->acts.value[policy->pf] + row, p->mask + row, p->row);
       for (int m = g->dag.first[s]; m < g->dag.first[s + 1]; m++)
-        p->x[at.pf + m] = g->action[m] >= 0 ? (double)pf[g->action[m]] : 0.0;
+        p->x[at.pf + m] = g->action[m] >= 0 ? p->row[g->action[m]] : 0.0;
       for (int k = g->first_into[s]; k < g->first_into[s + 1]; k++)
         p->x[at.pb + g->into[k]] = pb_logit(p, r, s, g->back[g->into[k]]);
       p->x[at.log_f + s] = (double)p->acts.value[policy->log_f][r];
@@ -229,6 +230,9 @@ void flv_problem_parameters(flv_problem *problem, const double *grad, double *ou
       for (int m = g->dag.first[s]; m < g->dag.first[s + 1]; m++)
         if (g->action[m] >= 0)
           pf[cell(r, p->env->n_actions, g->action[m])] = (float)grad[at.pf + m];
+      const size_t row = cell(r, p->env->n_actions, 0);
+      flv_policy_log_pf(policy, p->acts.value[policy->pf] + row, p->mask + row, p->row);
+      flv_policy_logits_back(policy, p->row, p->mask + row, pf + row);
       for (int k = g->first_into[s]; pb && k < g->first_into[s + 1]; k++)
         pb[cell(r, p->env->n_back, g->back[g->into[k]])] = (float)grad[at.pb + g->into[k]];
       log_f[r] = (float)grad[at.log_f + s];

@@ -41,7 +41,9 @@ typedef struct flv_problem {
   double *log_path[3];                 // [paths.n]
   double *vector[FLV_PROBLEM_VECTORS]; // [layout.size] working memory
   flv_acts acts;                       // [FLV_PROBLEM_ROWS] rows
-  int64_t *index;
+  int64_t *index;                      // [FLV_PROBLEM_ROWS]
+  uint8_t *mask;                       // [FLV_PROBLEM_ROWS, n_actions]
+  double *row;                         // [n_actions]
   float *grad;                         // [policy.n_params]
   double *parameter[2];                // [policy.n_params]
   double *layer_w, *layer_g, *layer_f; // [layers moves], [moves + 2 nodes], [nodes]

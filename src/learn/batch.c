@@ -6,6 +6,7 @@
 #include "base/logmath.h"
 #include "base/memory.h"
 #include "base/parallel.h"
+#include "learn/logits.h"
 
 enum { ROWS_PER_TASK = 512 };
 
@@ -78,7 +79,7 @@ static void log_pf_rows(void *context, int task) {
   const int end = c->row0 + flv_chunk_begin(c->n, ROWS_PER_TASK, task + 1);
   for (int r = c->row0 + flv_chunk_begin(c->n, ROWS_PER_TASK, task); r < end; r++) {
     const size_t at = (size_t)r * (size_t)a;
-    b->log_sum[r] = flv_log_softmax(a, logits + at, b->mask + at, b->log_pf + at);
+    b->log_sum[r] = flv_policy_log_pf(c->policy, logits + at, b->mask + at, b->log_pf + at);
   }
 }
 

@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "base/logmath.h"
+#include "learn/logits.h"
 
 enum { CONSTANT, LINEAR, COSINE };
 
@@ -58,13 +59,14 @@ flv_explore flv_explore_at(const void *cfg, int64_t iteration, int64_t iteration
   return e;
 }
 
-void flv_explore_log_pi(const flv_explore *explore, const flv_env *env, const float *logits,
+void flv_explore_log_pi(const flv_explore *explore, const flv_policy *policy, const float *logits,
                         const uint8_t *mask, double *log_pi) {
-  const int n = env->n_actions;
+  const int n = policy->env->n_actions;
   int legal = 0;
+  flv_policy_logits(policy, logits, mask, log_pi);
   for (int a = 0; a < n; a++) {
-    const double bias = a == env->exit_action ? explore->exit_bias : 0.0;
-    log_pi[a] = mask[a] ? ((double)logits[a] - bias) / explore->temperature : -HUGE_VAL;
+    const double bias = a == policy->env->exit_action ? explore->exit_bias : 0.0;
+    if (mask[a]) log_pi[a] = (log_pi[a] - bias) / explore->temperature;
     legal += mask[a];
   }
   const double norm = flv_logsumexp(n, log_pi);

@@ -1,6 +1,6 @@
 // Exploration: changes the behaviour policy only; its log-probability is always recorded.
 //
-//   q(a) = softmax over legal a of (logit_a - [a = exit] bias) / temperature
+//   q(a) = softmax over legal a of (u_a - [a = exit] bias) / temperature,  u of learn/logits.h
 //   behaviour(a) = (1 - epsilon) q(a) + epsilon / #legal
 //
 // The exit bias is what the paper's appendix D.1 calls the scalar subtracted from the logits (its
@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #include "fluvial/config.h"
-#include "fluvial/env.h"
+#include "learn/policy.h"
 
 // heads > 0: Thompson sampling; the logits are those of one of P_F's further heads, drawn uniformly
 // for each trajectory (learn/heads.h).
@@ -31,8 +31,8 @@ flv_explore flv_explore_at(const void *cfg, int64_t iteration, int64_t iteration
 // How many heads are asked for, and on what share of the trajectories each learns.
 int flv_explore_heads(const void *cfg, double *share);
 
-// Behaviour log-probabilities of one state from its logits [n_actions].
-void flv_explore_log_pi(const flv_explore *explore, const flv_env *env, const float *logits,
+// Behaviour log-probabilities of one state from the network's logits [n_actions].
+void flv_explore_log_pi(const flv_explore *explore, const flv_policy *policy, const float *logits,
                         const uint8_t *mask, double *log_pi);
 
 #endif

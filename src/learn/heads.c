@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-#include "base/logmath.h"
 #include "base/memory.h"
+#include "learn/logits.h"
 
 flv_status flv_heads_init(flv_heads *heads, const flv_policy *policy, double share,
                           const flv_batch *batch, flv_error *err) {
@@ -34,11 +34,12 @@ void flv_heads_free(flv_heads *heads) {
 }
 
 // log P_F of head k at every row.
-static void evaluate(flv_heads *h, const flv_batch *b, const float *logits, int k) {
+static void evaluate(flv_heads *h, const flv_batch *b, const flv_policy *policy, int k) {
   const size_t a = (size_t)b->env->n_actions;
+  const float *logits = b->acts.value[policy->heads];
   for (size_t r = 0; r < (size_t)b->rows.n; r++)
-    flv_log_softmax((int)a, logits + (r * (size_t)h->n + (size_t)k) * a, b->mask + r * a,
-                    h->log_p + r * a);
+    flv_policy_log_pf(policy, logits + (r * (size_t)h->n + (size_t)k) * a, b->mask + r * a,
+                      h->log_p + r * a);
 }
 
 // Draws the trajectories of head k; returns how many.
@@ -94,8 +95,8 @@ static flv_cotangents cleared(const flv_heads *h, const flv_trajectories *t) {
 }
 
 // Cotangents of the logits of head k, times 1/K, from those of log P_F at the positions.
-static void scatter(flv_heads *h, const flv_batch *b, const flv_cotangents *d, int m, int k,
-                    float *d_logits) {
+static void scatter(flv_heads *h, const flv_batch *b, const flv_policy *policy,
+                    const flv_cotangents *d, int m, int k) {
   const size_t a = (size_t)b->env->n_actions;
   memset(h->d_log_p, 0, (size_t)b->rows.n * a * sizeof *h->d_log_p);
   for (int j = 0, at = 0; j < m; j++)
@@ -104,9 +105,11 @@ static void scatter(flv_heads *h, const flv_batch *b, const flv_cotangents *d, i
       if (b->action[p] >= 0) row[b->action[p]] += d->log_pf[at] / h->n;
       if (d->log_pf_exit) row[b->env->exit_action] += d->log_pf_exit[at] / h->n;
     }
-  for (size_t r = 0; r < (size_t)b->rows.n; r++)
-    flv_score_logits((int)a, h->d_log_p + r * a, 0.0, h->log_p + r * a, b->mask + r * a,
-                     d_logits + (r * (size_t)h->n + (size_t)k) * a);
+  for (size_t r = 0; r < (size_t)b->rows.n; r++) {
+    float *d_logits = b->acts.grad[policy->heads] + (r * (size_t)h->n + (size_t)k) * a;
+    flv_score_logits((int)a, h->d_log_p + r * a, 0.0, h->log_p + r * a, b->mask + r * a, d_logits);
+    flv_policy_logits_back(policy, h->log_p + r * a, b->mask + r * a, d_logits);
+  }
 }
 
 void flv_heads_learn(flv_heads *heads, const flv_score *score, flv_batch *batch,
@@ -114,11 +117,11 @@ void flv_heads_learn(flv_heads *heads, const flv_score *score, flv_batch *batch,
                      flv_rng rng) {
   flv_heads *h = heads;
   for (int k = 0; k < h->n; k++) {
-    evaluate(h, batch, batch->acts.value[policy->heads], k);
+    evaluate(h, batch, policy, k);
     const int m = choose(h, score->in.n, rng, k);
     const flv_trajectories t = gather(h, score, batch, m);
     flv_cotangents d = cleared(h, &t);
     if (m > 0) objective->loss(cfg, &t, &d);
-    scatter(h, batch, &d, m, k, batch->acts.grad[policy->heads]);
+    scatter(h, batch, policy, &d, m, k);
   }
 }

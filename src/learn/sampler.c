@@ -37,7 +37,7 @@ static const double *behaviour(flv_sampler *s, const flv_batch *b, const flv_pol
   const float *logits = b->acts.value[policy->pf];
   for (; s->explored < b->evaluated; s->explored++) {
     const size_t at = (size_t)s->explored * (size_t)s->env->n_actions;
-    flv_explore_log_pi(explore, s->env, logits + at, b->mask + at, s->log_pi + at);
+    flv_explore_log_pi(explore, policy, logits + at, b->mask + at, s->log_pi + at);
   }
   return s->log_pi;
 }
@@ -47,7 +47,7 @@ static const double *behaviour_of_head(flv_sampler *s, const flv_batch *b, const
                                        const flv_explore *explore, int i, int row) {
   const size_t a = (size_t)s->env->n_actions, r = (size_t)row;
   const size_t at = (r * (size_t)policy->n_heads + (size_t)s->head[i]) * a;
-  flv_explore_log_pi(explore, s->env, b->acts.value[policy->heads] + at, b->mask + r * a,
+  flv_explore_log_pi(explore, policy, b->acts.value[policy->heads] + at, b->mask + r * a,
                      s->log_head);
   return s->log_head;
 }

@@ -5,6 +5,7 @@
 
 #include "base/memory.h"
 #include "base/parallel.h"
+#include "learn/logits.h"
 
 enum { ROWS_PER_TASK = 512 };
 
@@ -140,8 +141,9 @@ static void logits_rows(void *context, int task) {
   const size_t end = (size_t)flv_chunk_begin(b->rows.n, ROWS_PER_TASK, task + 1);
   for (size_t r = (size_t)flv_chunk_begin(b->rows.n, ROWS_PER_TASK, task); r < end; r++) {
     const double d_sum = s->needs & FLV_NEEDS_FLOWS ? s->d_log_f[r] : 0.0;
-    flv_score_logits((int)a, s->d_pf + r * a, d_sum, b->log_pf + r * a, b->mask + r * a,
-                     b->acts.grad[j->policy->pf] + r * a);
+    float *const d_logits = b->acts.grad[j->policy->pf] + r * a;
+    flv_score_logits((int)a, s->d_pf + r * a, d_sum, b->log_pf + r * a, b->mask + r * a, d_logits);
+    flv_policy_logits_back(j->policy, b->log_pf + r * a, b->mask + r * a, d_logits);
     if (j->policy->pb >= 0)
       flv_score_logits((int)k, s->d_pb + r * k, 0.0, b->log_pb + r * k, b->mask_back + r * k,
                        b->acts.grad[j->policy->pb] + r * k);

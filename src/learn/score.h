@@ -41,8 +41,9 @@ void flv_score_rewards(flv_score *score, flv_batch *batch, const flv_reward *rew
 void flv_score_gather(flv_score *score, const flv_batch *batch, const flv_policy *policy, int n,
                       const flv_batch *target, bool target_pb);
 
-// Cotangents of the n logits of one state. d[a] holds those, g_a, of log p(a), summed over visits,
-// and d_sum that of the logits' logsumexp; the logits receive g_a - p(a) sum_a' g_a' + p(a) d_sum.
+// Cotangents of n logits whose softmax is p, at one state: P_B's, or the action logits of P_F
+// (learn/logits.h). d[a] holds those, g_a, of log p(a), summed over visits, and d_sum that of the
+// logits' logsumexp; the logits receive g_a - p(a) sum_a' g_a' + p(a) d_sum.
 void flv_score_logits(int n, const double *d, double d_sum, const double *log_p,
                       const uint8_t *mask, float *d_logits);
 

@@ -6,6 +6,15 @@
 #include "nn/net.h"
 #include "nn/ops.h"
 
+// Floats of buffer b for one state, at most; 0 of tables.
+static size_t floats_per_state(const flv_net *net, int b) {
+  const size_t rows[] = {[FLV_PER_STATE] = 1,
+                         [FLV_PER_NODE] = (size_t)net->n_nodes,
+                         [FLV_PER_EDGE] = (size_t)net->n_hot,
+                         [FLV_PER_NET] = 0};
+  return rows[net->per[b]] * (size_t)net->width[b];
+}
+
 // Gradient slot for buffer b: a free one, else a new one.
 static void take_slot(flv_plan *plan, bool *used, int b, int width) {
   int s = 0;
@@ -17,15 +26,17 @@ static void take_slot(flv_plan *plan, bool *used, int b, int width) {
 }
 
 // x gets a gradient from an op whose output's gradient is wanted. Returns whether x already has
-// one.
+// one. Tables' are zeroed in advance.
 static bool give_gradient(flv_plan *plan, const flv_net *net, bool *used, bool *has, int x) {
-  if (has[x]) return true;
+  const bool had = has[x];
   has[x] = true;
-  take_slot(plan, used, x, net->width[x]);
-  return false;
+  if (net->per[x] == FLV_PER_NET) return true;
+  if (!had) take_slot(plan, used, x, (int)floats_per_state(net, x));
+  return had;
 }
 
-// Walks the program backward, as the backward pass will.
+// Walks the program backward, as the backward pass will. (That runs through tables last; they take
+// no slots.)
 static flv_plan plan_backward(const flv_net *net) {
   flv_plan plan = {0};
   bool used[FLV_NET_MAX_BUFFERS] = {0}, has[FLV_NET_MAX_BUFFERS];
@@ -35,8 +46,11 @@ static flv_plan plan_backward(const flv_net *net) {
     const flv_op *op = &net->op[i];
     plan.live[i] = has[op->y];
     if (!plan.live[i]) continue;
-    if (op->need_dx) plan.add_dx[i] = give_gradient(&plan, net, used, has, op->x);
-    if (op->need_dx2) plan.add_dx2[i] = give_gradient(&plan, net, used, has, op->x2);
+    for (int k = 0; k < op->n; k++) {
+      const flv_operand *o = &op->x[k];
+      if (o->need_dx) plan.add_dx[i][k] = give_gradient(&plan, net, used, has, o->x);
+      if (o->table >= 0) has[o->table] = true;
+    }
     if (plan.slot[op->y] >= 0) used[plan.slot[op->y]] = false;
   }
   return plan;
@@ -48,32 +62,63 @@ static int count_shards(const flv_net *net) {
   return fit >= FLV_NET_SHARDS ? FLV_NET_SHARDS : fit < 1 ? 1 : (int)fit;
 }
 
+static size_t padded(size_t floats) { return (floats + 15) / 16 * 16; }
+
+static bool is_kept(const flv_net *net, int b, bool lean) {
+  return net->per[b] != FLV_PER_NET && (!lean || net->output[b] || b == net->input);
+}
+
+// Would keeping all activations of `rows` states take too much, had each of them all edges?
+static bool must_be_lean(const flv_net *net, size_t rows) {
+  size_t floats = 0;
+  if (net->n_nodes == 0) return false;
+  for (int b = 0; b < net->n_buffers; b++) floats += floats_per_state(net, b);
+  return floats > FLV_ACTS_KEPT / sizeof(float) / rows;
+}
+
+enum { SLOTS = 4 + 2 * FLV_NET_MAX_BUFFERS + 4 * FLV_NET_SHARDS };
+
 flv_status flv_acts_init(flv_acts *acts, const flv_net *net, int max_rows, bool training) {
   flv_acts a = {.max_rows = max_rows, .plan = plan_backward(net)};
+  const size_t rows = (size_t)max_rows, most = (size_t)flv_chunk_rows(net);
+  const size_t chunk = rows < most ? rows : most;
   a.n_shards = training ? count_shards(net) : 0;
-  size_t slot_floats = 0; // working gradients of one row
+  a.lean = must_be_lean(net, rows);
+  size_t slot_floats = 0, work_floats = 0; // working gradients and values of one shard
   for (int s = 0; s < a.plan.n_slots; s++)
-    slot_floats += ((size_t)a.plan.slot_width[s] + 15) / 16 * 16;
-  const size_t rows = (size_t)max_rows;
-  const size_t chunk = rows < FLV_CHUNK_ROWS ? rows : FLV_CHUNK_ROWS;
+    slot_floats += padded(chunk * (size_t)a.plan.slot_width[s]);
+  for (int b = 0; b < net->n_buffers; b++)
+    if (!is_kept(net, b, a.lean)) work_floats += padded(chunk * floats_per_state(net, b));
 
-  flv_slot slots[1 + 2 * FLV_NET_MAX_BUFFERS + 2 * FLV_NET_SHARDS];
+  flv_slot slots[SLOTS];
   int n = 0;
   slots[n++] = (flv_slot)FLV_SLOT(a.hot, rows * (size_t)net->n_hot);
+  slots[n++] = (flv_slot)FLV_SLOT(a.first_edge, net->n_nodes > 0 ? rows + 1 : 0);
+  slots[n++] = (flv_slot)FLV_SLOT(a.table, net->n_table);
   for (int b = 0; b < net->n_buffers; b++) {
-    const size_t floats = rows * (size_t)net->width[b];
-    slots[n++] = (flv_slot)FLV_SLOT(a.value[b], floats);
+    const size_t floats = rows * floats_per_state(net, b);
+    if (is_kept(net, b, a.lean)) slots[n++] = (flv_slot)FLV_SLOT(a.value[b], floats);
     if (training && net->output[b]) slots[n++] = (flv_slot)FLV_SLOT(a.grad[b], floats);
   }
+  for (int s = 0; s < FLV_NET_SHARDS; s++)
+    slots[n++] = (flv_slot)FLV_SLOT(a.work[s][0], work_floats);
   for (int s = 0; s < a.n_shards; s++) {
     if (s > 0) slots[n++] = (flv_slot)FLV_SLOT(a.shard_grad[s], net->n_params);
-    slots[n++] = (flv_slot)FLV_SLOT(a.slot[s][0], chunk * slot_floats);
+    slots[n++] = (flv_slot)FLV_SLOT(a.table_grad[s], net->n_table);
+    slots[n++] = (flv_slot)FLV_SLOT(a.slot[s][0], slot_floats);
   }
   a.block = flv_bind(n, slots);
   if (!a.block) return FLV_ENOMEM;
   for (int s = 0; s < a.n_shards; s++)
     for (int k = 1; k < a.plan.n_slots; k++)
-      a.slot[s][k] = a.slot[s][k - 1] + chunk * (((size_t)a.plan.slot_width[k - 1] + 15) / 16 * 16);
+      a.slot[s][k] = a.slot[s][k - 1] + padded(chunk * (size_t)a.plan.slot_width[k - 1]);
+  for (int s = 0; s < FLV_NET_SHARDS; s++) {
+    float *at = a.work[s][0];
+    for (int b = 0; b < net->n_buffers; b++) {
+      a.work[s][b] = at;
+      if (!is_kept(net, b, a.lean)) at += padded(chunk * floats_per_state(net, b));
+    }
+  }
   flv_blas_single();
   *acts = a;
   return FLV_OK;

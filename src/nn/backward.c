@@ -24,40 +24,31 @@ static float *shard_block(const backward *b, int s) {
   return s == 0 ? b->grad : b->acts->shard_grad[s];
 }
 
-static float *gradient_rows(const backward *b, int s, int buffer, int row0) {
-  const flv_acts *acts = b->acts;
-  if (b->net->output[buffer])
-    return acts->grad[buffer] + (size_t)row0 * (size_t)b->net->width[buffer];
-  return acts->slot[s][acts->plan.slot[buffer]];
-}
-
-static void run_rows(const backward *b, int s, int row0, int rows, bool add_w) {
+// Of rows, or of tables.
+static void run_ops(const backward *b, int s, int row0, int rows, bool tables, bool add_w) {
   const flv_net *net = b->net;
-  const flv_plan *plan = &b->acts->plan;
-  float *grad = shard_block(b, s);
   for (int i = net->n_ops - 1; i >= 0; i--) {
-    if (!plan->live[i]) continue;
-    const flv_op *op = &net->op[i];
-    flv_call c = flv_call_at(net, b->params, b->acts, i, row0, rows);
-    c.dy = gradient_rows(b, s, op->y, row0);
-    if (op->need_dx) c.dx = gradient_rows(b, s, op->x, row0);
-    if (op->need_dx2) c.dx2 = gradient_rows(b, s, op->x2, row0);
-    if (op->w >= 0) c.dw = grad + net->weight[op->w].offset;
-    if (op->b >= 0) c.db = grad + net->weight[op->b].offset;
-    c.add_dx = plan->add_dx[i];
-    c.add_dx2 = plan->add_dx2[i];
-    c.add_w = add_w;
-    flv_op_table[op->id].backward(&c);
+    if (!b->acts->plan.live[i] || (net->per[net->op[i].y] == FLV_PER_NET) != tables) continue;
+    flv_call c = flv_call_at(net, b->params, b->acts, i, s, row0, rows);
+    flv_call_gradients(net, b->acts, i, s, row0, shard_block(b, s), add_w, &c);
+    flv_op_table[net->op[i].id].backward(&c);
   }
 }
 
 static void run_shard(void *context, int s) {
   const backward *b = context;
+  const flv_net *net = b->net;
+  const bool graphs = net->n_nodes > 0;
+  if (graphs) { // tensors and tables there have several readers: all add to zeros
+    memset(shard_block(b, s), 0, net->n_params * sizeof(float));
+    memset(b->acts->table_grad[s], 0, net->n_table * sizeof(float));
+  }
   for (int chunk = s; chunk < b->chunks; chunk += b->acts->n_shards) {
     const int begin = flv_chunk_begin(b->rows, b->want, chunk);
-    const int end = flv_chunk_begin(b->rows, b->want, chunk + 1);
-    assert(end - begin <= FLV_CHUNK_ROWS);
-    run_rows(b, s, begin, end - begin, chunk != s);
+    const int n = flv_chunk_begin(b->rows, b->want, chunk + 1) - begin;
+    assert(n <= flv_chunk_rows(net));
+    if (b->acts->lean) flv_run_rows(net, b->params, b->acts, 0, net->n_ops, s, begin, n);
+    run_ops(b, s, begin, n, false, graphs || chunk != s);
   }
 }
 
@@ -72,7 +63,12 @@ static void sum_range(void *context, int task) {
   for (int s = 1; s < b->shards; s++) shard_add(n, shard_block(b, s) + begin, b->grad + begin);
 }
 
-// What no op writes: padding, and the tensors of ops that reach no output.
+static void sum_tables(const backward *b) {
+  float *const *grad = b->acts->table_grad;
+  for (int s = 1; s < b->shards; s++) shard_add(b->net->n_table, grad[s], grad[0]);
+}
+
+// What no op writes: padding, and the tensors of ops that reach no output. (Not of graphs.)
 static void clear_rest(const flv_net *net, const flv_plan *plan, float *grad) {
   for (int i = 0; i < net->n_weights; i++) {
     const flv_weight *w = &net->weight[i];
@@ -82,8 +78,8 @@ static void clear_rest(const flv_net *net, const flv_plan *plan, float *grad) {
   }
   for (int i = 0; i < net->n_ops; i++) {
     if (plan->live[i]) continue;
-    const int tensor[2] = {net->op[i].w, net->op[i].b};
-    for (int k = 0; k < 2; k++) {
+    const int tensor[3] = {net->op[i].w, net->op[i].b, net->op[i].n > 0 ? net->op[i].x[0].w : -1};
+    for (int k = 0; k < 3; k++) {
       if (tensor[k] < 0) continue;
       const flv_weight *w = &net->weight[tensor[k]];
       memset(grad + w->offset, 0, (size_t)w->rows * (size_t)w->cols * sizeof *grad);
@@ -99,11 +95,15 @@ void flv_net_backward(const flv_net *net, const float *params, flv_acts *acts, i
     return;
   }
   backward b = {.net = net, .params = params, .acts = acts, .grad = grad, .rows = rows};
-  b.want = flv_chunk_want(rows);
+  b.want = flv_chunk_want(net, rows);
   b.chunks = flv_chunk_count(rows, b.want);
   b.shards = b.chunks < acts->n_shards ? b.chunks : acts->n_shards;
-  clear_rest(net, &acts->plan, grad);
+  if (net->n_nodes == 0) clear_rest(net, &acts->plan, grad);
   flv_parallel(threads, b.shards, run_shard, &b);
   if (b.shards > 1)
     flv_parallel(threads, (int)((net->n_params + SUM_FLOATS - 1) / SUM_FLOATS), sum_range, &b);
+  if (net->n_table > 0) {
+    sum_tables(&b);
+    run_ops(&b, 0, 0, 0, true, true);
+  }
 }

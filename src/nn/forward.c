@@ -6,11 +6,12 @@
 #include "nn/ops.h"
 
 enum {
-  FEW_ROWS = 192,
+  FEW_ROWS = 192,         // of a graph: nodes
   FEW_BLOCKS = 8,         // of few rows, at most about
   BLOCK_STEP = 4,         // rows of a block of few: a multiple of this
   THREAD_FLOPS = 1 << 18, // below this all is done before a second thread has begun
 };
+_Static_assert((int)FEW_BLOCKS <= (int)FLV_NET_SHARDS, "a block has a shard's working memory");
 
 typedef struct forward {
   const flv_net *net;
@@ -19,11 +20,8 @@ typedef struct forward {
   int op0, op1, row0, rows;
 } forward;
 
-static void run_rows(const forward *f, int begin, int end) {
-  for (int i = f->op0; i < f->op1; i++) {
-    const flv_call c = flv_call_at(f->net, f->params, f->acts, i, f->row0 + begin, end - begin);
-    flv_op_table[f->net->op[i].id].forward(&c);
-  }
+static void run_rows(const forward *f, int shard, int begin, int end) {
+  flv_run_rows(f->net, f->params, f->acts, f->op0, f->op1, shard, f->row0 + begin, end - begin);
 }
 
 static int few_block_rows(int rows) {
@@ -34,22 +32,48 @@ static int few_block_rows(int rows) {
 static void run_few(void *context, int block) {
   const forward *f = context;
   const int size = few_block_rows(f->rows), begin = block * size;
-  run_rows(f, begin, begin + size < f->rows ? begin + size : f->rows);
+  run_rows(f, block, begin, begin + size < f->rows ? begin + size : f->rows);
 }
 
-static void run_chunk(void *context, int chunk) {
+static void run_chunk_in(const forward *f, int shard, int chunk) {
+  const int want = flv_chunk_want(f->net, f->rows);
+  run_rows(f, shard, flv_chunk_begin(f->rows, want, chunk),
+           flv_chunk_begin(f->rows, want, chunk + 1));
+}
+
+static void run_chunk(void *context, int chunk) { run_chunk_in(context, 0, chunk); }
+
+// Where activations are not kept: the chunks of a shard, in its working memory.
+static void run_shard(void *context, int shard) {
   const forward *f = context;
-  const int want = flv_chunk_want(f->rows);
-  run_rows(f, flv_chunk_begin(f->rows, want, chunk), flv_chunk_begin(f->rows, want, chunk + 1));
+  const int chunks = flv_chunk_count(f->rows, flv_chunk_want(f->net, f->rows));
+  for (int chunk = shard; chunk < chunks; chunk += FLV_NET_SHARDS) run_chunk_in(f, shard, chunk);
 }
 
-// Of the dense layers.
+static void run_tables(const flv_net *net, const float *params, const flv_acts *acts) {
+  for (int i = 0; i < net->n_ops; i++) {
+    if (net->per[net->op[i].y] != FLV_PER_NET) continue;
+    const flv_call c = flv_call_at(net, params, acts, i, 0, 0, 0);
+    flv_op_table[net->op[i].id].forward(&c);
+  }
+}
+
+static void count_edges(const flv_net *net, flv_acts *acts, int row0, int row1) {
+  const int32_t *hot = acts->hot + (size_t)row0 * (size_t)net->n_hot;
+  for (int r = row0; r < row1; r++, hot += net->n_hot) {
+    int n = 0;
+    while (n < net->n_hot && hot[n] >= 0) n++;
+    acts->first_edge[r + 1] = acts->first_edge[r] + n;
+  }
+}
+
 static double flops_of(const forward *f) {
   double weights = 0.0;
   for (int i = f->op0; i < f->op1; i++) {
     const flv_op *op = &f->net->op[i];
-    if (op->id == FLV_OP_LINEAR)
-      weights += (double)f->net->width[op->x] * (double)f->net->width[op->y];
+    for (int k = 0; op->id == FLV_OP_LINEAR && k < op->n; k++)
+      if (op->x[k].w >= 0 || op->x[k].table >= 0)
+        weights += (double)f->net->width[op->x[k].x] * (double)f->net->width[op->y];
   }
   return 2.0 * f->rows * weights;
 }
@@ -58,10 +82,18 @@ void flv_net_forward(const flv_net *net, const float *params, flv_acts *acts, in
                      int row0, int row1, int threads) {
   forward f = {net, params, acts, op0, op1, row0, row1 - row0};
   if (f.rows <= 0 || op0 >= op1) return;
-  if (f.rows > FEW_ROWS) {
-    flv_parallel(threads, flv_chunk_count(f.rows, flv_chunk_want(f.rows)), run_chunk, &f);
+  if (net->n_nodes > 0) count_edges(net, acts, row0, row1);
+  if (net->n_nodes > 0 && row0 == 0) run_tables(net, params, acts);
+  if (acts->lean) f.op0 = 0; // what comes later reads what was not kept
+  if (f.rows * (net->n_nodes > 0 ? net->n_nodes : 1) <= FEW_ROWS) {
+    const int size = few_block_rows(f.rows);
+    flv_parallel(flops_of(&f) < THREAD_FLOPS ? 1 : threads, (f.rows + size - 1) / size, run_few,
+                 &f);
     return;
   }
-  const int size = few_block_rows(f.rows);
-  flv_parallel(flops_of(&f) < THREAD_FLOPS ? 1 : threads, (f.rows + size - 1) / size, run_few, &f);
+  const int chunks = flv_chunk_count(f.rows, flv_chunk_want(net, f.rows));
+  if (acts->lean)
+    flv_parallel(threads, chunks < FLV_NET_SHARDS ? chunks : FLV_NET_SHARDS, run_shard, &f);
+  else
+    flv_parallel(threads, chunks, run_chunk, &f);
 }

@@ -13,6 +13,18 @@
 //   int logits = flv_net_layer(net, h, n_actions, FLV_ACT_NONE, 0, "pf.head");
 //   flv_net_mark(net);
 //
+// Graph networks. After flv_net_graphs() states are graphs of d nodes, read as lists of edges, and
+// a buffer has rows per state, per node (d a state), per edge (as many as the state has), or once
+// for the whole network, whatever the states: a table. Rows of node i of state s: s d + i; edges
+// stand in the order of the lists. A layer is then a sum of products and of gathered rows, so that
+// [e; n_from; n_to; g] W is made of blocks of W, each multiplied where there are fewest rows:
+//
+//   e W_e (edges) + (n W_from) gathered to edges + (n W_to) likewise + (g W_g) spread over edges
+//
+// What does not depend on states, as an embedding of nodes times W, or the product of two weights
+// that no activation parts, is a table, computed once; its gradient is summed over all rows like
+// a weight's and sent on to the weights once.
+//
 // An op is one row of FLV_OPS and two functions; its naive twin and its finite-difference check in
 // tests/ are generated from that table. Matrix products go through CBLAS, one thread inside each
 // call.
@@ -25,12 +37,15 @@
 
 #include "fluvial/status.h"
 
-// enumerator, name of its functions; the tensors it owns are made in net.c
+// enumerator, name of its functions; x_t: operands
 #define FLV_OPS(X)                                                                                 \
   X(EMBED, embed)         /* y = act(b + sum_k W[hot_k])           k-hot input            */       \
-  X(LINEAR, linear)       /* y = act(x W + b)                      W (in, out)            */       \
+  X(LINEAR, linear)       /* y = act(sum_t x_t W_t + sum_t gathered x_t + b)              */       \
   X(LAYERNORM, layernorm) /* y = g (x - mean) / sqrt(var + 1e-5) + b                      */       \
-  X(ADD, add)             /* y = x + x2                            residual connections   */
+  X(ADD, add)             /* y = x + x2                            residual connections   */       \
+  X(TABLE, table)         /* y = a block of a tensor                                      */       \
+  X(ATTENTION, attention) /* y_i = sum_j softmax_j(q_i . k_j / sqrt(key)) v_j, per head   */       \
+  X(PAIRS, pairs)         /* y_ij = x_i . x2_j / softplus(theta), then x3                 */
 
 // enumerator, name, y from v, and d loss / d v from d = d loss / d y and y alone, so no op keeps v
 #define FLV_ACTS(X)                                                                                \
@@ -48,36 +63,72 @@ typedef enum flv_op_id { FLV_OPS(FLV_OP_ENUM) FLV_OP_COUNT } flv_op_id;
 #undef FLV_OP_ENUM
 
 enum {
-  FLV_NET_MAX_OPS = 64,
-  FLV_NET_MAX_BUFFERS = 64,
-  FLV_NET_MAX_TENSORS = 128,
-  FLV_NET_MAX_GROUPS = 4
+  FLV_NET_MAX_OPS = 256,
+  FLV_NET_MAX_BUFFERS = 256,
+  FLV_NET_MAX_TENSORS = 256,
+  FLV_NET_MAX_GROUPS = 4,
+  FLV_NET_MAX_OPERANDS = 8,
+  FLV_NET_MAX_NODES = 64
 };
+
+// What a buffer has rows for. FLV_PER_NET: a table.
+typedef enum flv_rows { FLV_PER_STATE, FLV_PER_NODE, FLV_PER_EDGE, FLV_PER_NET } flv_rows;
+
+// Which rows of x are summed into a row of y. A table of one row is the same everywhere, one of d
+// rows belongs to the nodes, one of d^2 to the edges: row i d + j to i -> j.
+typedef enum flv_role {
+  FLV_HERE,  // the one of the same state, node or edge; of its state, where y is finer
+  FLV_FROM,  // of the node where the edge begins
+  FLV_TO,    // and ends
+  FLV_OUT,   // of the edges that leave the node
+  FLV_IN,    // that reach it
+  FLV_NODES, // of all nodes of the state
+  FLV_EDGES  // of all its edges
+} flv_role;
+
+typedef struct flv_operand {
+  int x; // buffer; -1: the k-hot input
+  flv_role role;
+  int w, row;   // LINEAR: times rows [row, row + width of x) of tensor w; -1: no product
+  int table;    // LINEAR: times this table; -1: no product
+  bool need_dx; // false where x is an input nobody differentiates
+} flv_operand;
 
 typedef struct flv_op {
   flv_op_id id;
   flv_act act;
-  int x, x2, y; // buffers; x = -1 reads hot indices
+  int n; // operands
+  flv_operand x[FLV_NET_MAX_OPERANDS];
+  int y;
   int w, b;     // tensors, or -1
-  bool need_dx; // false where x is an input nobody differentiates; need_dx2 likewise
-  bool need_dx2;
+  int row, col; // TABLE: where in w the block begins
+  int heads;    // ATTENTION
 } flv_op;
+
+typedef enum flv_init { FLV_INIT_UNIFORM, FLV_INIT_NORMAL, FLV_INIT_CONSTANT } flv_init;
 
 typedef struct flv_weight { // one tensor of the parameter block
   char name[64];
   int rows, cols; // (1, cols) for biases
   size_t offset;  // into the block, a multiple of 16 floats
   int group;      // learning-rate group
+  flv_init init;  // uniform in +-scale, normal with deviation scale truncated at +-2 scale, scale
+  double scale;
 } flv_weight;
 
 typedef struct flv_net {
   int n_ops, n_buffers, n_weights, mark;
   int n_hot, n_features, input; // input: buffer of dense observations, or -1 when k-hot
+  int n_nodes;                  // d; 0: states are no graphs
   flv_op op[FLV_NET_MAX_OPS];
   int width[FLV_NET_MAX_BUFFERS];
+  flv_rows per[FLV_NET_MAX_BUFFERS];
+  int table_rows[FLV_NET_MAX_BUFFERS];      // of tables; else 0
+  size_t table_offset[FLV_NET_MAX_BUFFERS]; // of tables, into their block
   bool output[FLV_NET_MAX_BUFFERS];
   flv_weight weight[FLV_NET_MAX_TENSORS];
   size_t n_params; // floats in the block, padding included
+  size_t n_table;  // floats in the block of tables
   bool failed;     // too many ops, buffers or tensors
 } flv_net;
 
@@ -88,24 +139,34 @@ enum { FLV_NET_SHARDS = 8 };
 // overlap.
 typedef struct flv_plan {
   bool live[FLV_NET_MAX_OPS]; // its y reaches an output
-  // A later op (or the caller) has already written the gradient of x (x2): add to it.
-  bool add_dx[FLV_NET_MAX_OPS], add_dx2[FLV_NET_MAX_OPS];
-  int slot[FLV_NET_MAX_BUFFERS]; // -1: none
-  int n_slots, slot_width[FLV_NET_MAX_BUFFERS];
+  // A later op (or the caller, or an operand before it) has already written x's gradient: add.
+  bool add_dx[FLV_NET_MAX_OPS][FLV_NET_MAX_OPERANDS];
+  int slot[FLV_NET_MAX_BUFFERS];                // -1: none
+  int n_slots, slot_width[FLV_NET_MAX_BUFFERS]; // floats per state, at most
 } flv_plan;
 
-// Activations: mutable, one per batch in flight. value[b] is [max_rows, width[b]].
+// Activations: mutable, one per batch in flight. value[b] is [rows, width[b]] of all states, tables
+// apart. Where a graph network's would take more than FLV_ACTS_KEPT bytes, only inputs and outputs
+// are kept (lean): the others exist for one chunk of states at a time, and the backward pass
+// computes them again.
 typedef struct flv_acts {
   int max_rows;
-  int32_t *hot; // [max_rows, n_hot]
+  int32_t *hot;        // [max_rows, n_hot]; graphs: i d + j for each edge i -> j, then -1
+  int32_t *first_edge; // [max_rows + 1] graphs: state r's rows per edge begin at first_edge[r]
+  bool lean;
   float *value[FLV_NET_MAX_BUFFERS];
   float *grad[FLV_NET_MAX_BUFFERS]; // outputs: [max_rows, width], filled by the caller; else NULL
+  float *table;                     // [n_table]
   flv_plan plan;
   int n_shards;                      // 0: forward only
   float *shard_grad[FLV_NET_SHARDS]; // [n_params]; shard 0 works in the caller's block
+  float *table_grad[FLV_NET_SHARDS]; // [n_table]
   float *slot[FLV_NET_SHARDS][FLV_NET_MAX_BUFFERS];
+  float *work[FLV_NET_SHARDS][FLV_NET_MAX_BUFFERS]; // lean: values of a chunk
   void *block;
 } flv_acts;
+
+#define FLV_ACTS_KEPT ((size_t)2 << 30)
 
 flv_net *flv_net_new(void);
 void flv_net_free(flv_net *net); // accepts NULL
@@ -113,23 +174,58 @@ void flv_net_free(flv_net *net); // accepts NULL
 // Recording cannot fail by itself: past a limit it sets net->failed, and later calls do nothing.
 
 // The input: n_hot > 0: hot indices, of which there is no buffer (returns -1); else dense, [rows,
-// n_features] (returns its buffer). One per program.
+// n_features] (returns its buffer). One per program. A list of hot indices may be shorter than
+// n_hot: it then ends with -1.
 int flv_net_input(flv_net *net, int n_hot, int n_features);
+// Instead: states are graphs of n_nodes nodes, 2 .. FLV_NET_MAX_NODES, and at most n_hot edges.
+void flv_net_graphs(flv_net *net, int n_nodes, int n_hot);
 // act(x W + b), or the embedding sum when x is the k-hot input (-1). Tensors `name`.weight [in,
 // width] and `name`.bias [1, width]. Returns the output buffer.
 int flv_net_layer(flv_net *net, int x, int width, flv_act act, int group, const char *name);
 int flv_net_layernorm(flv_net *net, int x, int group, const char *name);
 // x + x2, of equal width.
 int flv_net_add(flv_net *net, int x, int x2);
-// Marks buffer y as an output, whose cotangents the caller writes to acts->grad[y] (-1: nothing).
+
+// Graph networks. `per` says what the result has rows for, n_rows how many if it is a table.
+
+// A tensor by itself, to be used by any number of ops.
+int flv_net_tensor(flv_net *net, int rows, int cols, flv_init init, double scale, int group,
+                   const char *name);
+// The table tensor[row .. row+rows-1, col .. col+cols-1].
+int flv_net_table(flv_net *net, int tensor, int row, int rows, int col, int cols);
+// act(sum over the n operands + b): products of x with rows of a tensor, of x with a table
+// [width of x, width], and rows of x [.., width] gathered by role. b: tensor [1, width], or -1
+// where there is no activation.
+int flv_net_sum(flv_net *net, flv_rows per, int n_rows, int width, flv_act act, int b, int n,
+                const flv_operand *operands);
+static inline flv_operand flv_times(int x, int tensor, int row) {
+  return (flv_operand){.x = x, .w = tensor, .row = row, .table = -1};
+}
+static inline flv_operand flv_times_table(int x, int table) {
+  return (flv_operand){.x = x, .w = -1, .table = table};
+}
+static inline flv_operand flv_gather(int x, flv_role role) {
+  return (flv_operand){.x = x, .role = role, .w = -1, .table = -1};
+}
+// Attention among the nodes of a state, without mask; q, k, v per node, of equal width, a multiple
+// of `heads`; head h has columns h width/heads and on [Vaswani et al. 2017].
+int flv_net_attention(flv_net *net, int q, int k, int v, int heads);
+// Per state: the d^2 inner products <x_i, x2_j> / softplus(theta) of two buffers per node, then the
+// one column of x3, per state, unless that is -1. theta: tensor [1, 1].
+int flv_net_pairs(flv_net *net, int x, int x2, int x3, int theta);
+
+// Marks buffer y, with a row per state, as an output, whose cotangents the caller writes to
+// acts->grad[y] (-1: nothing).
 void flv_net_output(flv_net *net, int y);
 void flv_net_mark(flv_net *net);
 
-// Weights of the dense layers (LINEAR), for the floor of a benchmark: 6 flops each, per row.
-size_t flv_net_dense_weights(const flv_net *net);
+// Flops of the matrix products (LINEAR) of one forward pass over `states` states with `edges` edges
+// in all, tables apart; a backward pass makes twice as many. For the floor of a benchmark.
+double flv_net_flops(const flv_net *net, double states, double edges);
 
-// Uniform in +-1/sqrt(fan_in) for weights and biases, as PyTorch's Linear does (fan_in = n_features
-// for EMBED); layernorm gains 1, shifts 0. Addressed by (seed, tensor, entry). Padding is 0.
+// Initial weights by init and scale of each tensor, addressed by (seed, tensor, entry); layers:
+// uniform in +-1/sqrt(fan_in) for weights and biases, as PyTorch's Linear does (fan_in = n_features
+// for EMBED); layernorm gains 1, shifts 0. Padding is 0.
 void flv_net_init(const flv_net *net, uint64_t seed, float *params);
 
 // max_rows: the largest batch; training false: forward only. FLV_ENOMEM on failure. Sets BLAS to
@@ -137,8 +233,10 @@ void flv_net_init(const flv_net *net, uint64_t seed, float *params);
 flv_status flv_acts_init(flv_acts *acts, const flv_net *net, int max_rows, bool training);
 void flv_acts_free(flv_acts *acts); // accepts zeroed acts
 
-// Ops [op0, op1) on rows [row0, row1). Few rows: matrix products are cut by columns; many: chunks
-// of rows. The cuts depend on the shape alone.
+// Ops [op0, op1) on rows (states) [row0, row1). Few rows: matrix products are cut by columns; many:
+// chunks of rows. The cuts depend on the shape alone. Graphs: rows are evaluated from 0 upwards with
+// the same params; tables are computed with row 0, and where a row's edges stand follows from the
+// rows before it.
 void flv_net_forward(const flv_net *net, const float *params, flv_acts *acts, int op0, int op1,
                      int row0, int row1, int threads);
 

@@ -1,6 +1,6 @@
 // EMBED: y = act(b + sum_k W[hot_k]), W [n_features, n]: a LINEAR layer on k-hot rows, at
-// k/n_features of its cost; a row with fewer than n_hot features ends with -1. Backward: dW[hot_k] += dv for every row, and db = sum over rows of dv;
-// nothing to differentiate below.
+// k/n_features of its cost; a row with fewer than n_hot features ends with -1. Backward: dW[hot_k]
+// += dv for every row, and db = sum over rows of dv; nothing to differentiate below.
 #include <assert.h>
 #include <string.h>
 
@@ -58,7 +58,7 @@ FLV_SIMD static void embed_scatter(int rows, int n, int n_hot, const int32_t *ho
 
 void flv_embed_forward(const flv_call *c) {
   for (int i = 0; i < c->rows * c->n_hot; i++) {
-    assert(c->hot[i] >= -1 && c->hot[i] < c->in);
+    assert(c->hot[i] >= -1 && c->hot[i] < c->n_features);
     assert(c->hot[i] == -1 || i % c->n_hot == 0 || c->hot[i - 1] >= 0);
   }
   embed_gather(c->rows, c->n, c->n_hot, c->hot, c->w, c->y);
@@ -67,6 +67,6 @@ void flv_embed_forward(const flv_call *c) {
 
 void flv_embed_backward(const flv_call *c) {
   flv_act_backward(c->act, c->rows, c->n, c->y, c->dy, c->db, c->add_w);
-  if (!c->add_w) memset(c->dw, 0, c->n_w * sizeof *c->dw);
+  if (!c->add_w) memset(c->dw, 0, (size_t)c->n_features * (size_t)c->n * sizeof *c->dw);
   embed_scatter(c->rows, c->n, c->n_hot, c->hot, c->dy, c->dw);
 }

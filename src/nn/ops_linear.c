@@ -1,5 +1,6 @@
-// LINEAR: y = act(x W + b), W [in, n]. With v the argument of act and dv = dy act'(v):
-//   dW = x' dv    db = sum over rows of dv    dx = dv W'
+// LINEAR: y = act(sum_t x_t W_t + sum_t gathered x_t + b), W_t [in_t, n]. With v the argument of act
+// and dv = dy act'(v):
+//   dW_t = x_t' dv    db = sum over rows of dv    dx_t = dv W_t', or dv, back where it came from
 #include <string.h>
 
 #include "base/simd.h"
@@ -8,11 +9,23 @@
 #include "nn/few_rows.h"
 #include "nn/ops.h"
 
+static void product(const flv_call *c, const flv_arg *a, bool add) {
+  if (!flv_few_rows(c->rows, a->in, c->n, add, a->x, a->w, c->y))
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, c->rows, c->n, a->in, 1.0f, a->x, a->in,
+                a->w, c->n, add ? 1.0f : 0.0f, c->y, c->n);
+}
+
 void flv_linear_forward(const flv_call *c) {
-  if (!flv_few_rows(c->rows, c->in, c->n, c->x, c->w, c->y))
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, c->rows, c->n, c->in, 1.0f, c->x, c->in,
-                c->w, c->n, 0.0f, c->y, c->n);
-  flv_act_forward(c->act, c->rows, c->n, c->b, c->y);
+  bool begun = false;
+  for (int k = 0; k < c->n_args; k++) {
+    if (!c->arg[k].w) continue;
+    product(c, &c->arg[k], begun);
+    begun = true;
+  }
+  if (!begun) memset(c->y, 0, (size_t)c->rows * (size_t)c->n * sizeof *c->y);
+  for (int k = 0; k < c->n_args; k++)
+    if (!c->arg[k].w) flv_gather_forward(c, &c->arg[k]);
+  if (c->b) flv_act_forward(c->act, c->rows, c->n, c->b, c->y);
 }
 
 // Heads of a few actions. BLAS pads dW's few columns to the width of its tiles, and takes two to
@@ -36,14 +49,14 @@ FLV_SIMD static void linear_narrow(int rows, int in, int n, const float *restric
       for (int i = 0; i < in; i++) gt[j * in + i] += dv[j] * x[i];
 }
 
-static void weights_narrow(const flv_call *c) {
+static void weights_narrow(const flv_call *c, const flv_arg *a) {
   _Alignas(64) float gt[NARROW_FLOATS];
-  memset(gt, 0, (size_t)c->in * (size_t)c->n * sizeof *gt);
-  linear_narrow(c->rows, c->in, c->n, c->x, c->dy, gt);
-  for (int i = 0; i < c->in; i++)
+  memset(gt, 0, (size_t)a->in * (size_t)c->n * sizeof *gt);
+  linear_narrow(c->rows, a->in, c->n, a->x, c->dy, gt);
+  for (int i = 0; i < a->in; i++)
     for (int j = 0; j < c->n; j++) {
-      float *g = &c->dw[i * c->n + j];
-      *g = (c->add_w ? *g : 0.0f) + gt[j * c->in + i];
+      float *g = &a->dw[i * c->n + j];
+      *g = (c->add_w ? *g : 0.0f) + gt[j * a->in + i];
     }
 }
 
@@ -60,24 +73,34 @@ FLV_SIMD static void linear_spread(int rows, int in, int n, bool add, const floa
     }
 }
 
-static void inputs_narrow(const flv_call *c) {
+static void inputs_narrow(const flv_call *c, const flv_arg *a) {
   _Alignas(64) float wt[NARROW_FLOATS];
-  for (int i = 0; i < c->in; i++)
-    for (int j = 0; j < c->n; j++) wt[j * c->in + i] = c->w[i * c->n + j];
-  linear_spread(c->rows, c->in, c->n, c->add_dx, c->dy, wt, c->dx);
+  for (int i = 0; i < a->in; i++)
+    for (int j = 0; j < c->n; j++) wt[j * a->in + i] = a->w[i * c->n + j];
+  linear_spread(c->rows, a->in, c->n, a->add_dx, c->dy, wt, a->dx);
+}
+
+static void product_backward(const flv_call *c, const flv_arg *a) {
+  const bool narrow = c->n <= NARROW && a->in * c->n <= NARROW_FLOATS;
+  if (narrow)
+    weights_narrow(c, a);
+  else
+    cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, a->in, c->n, c->rows, 1.0f, a->x, a->in,
+                c->dy, c->n, c->add_w ? 1.0f : 0.0f, a->dw, c->n);
+  if (!a->dx) return;
+  if (narrow)
+    inputs_narrow(c, a);
+  else
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, c->rows, a->in, c->n, 1.0f, c->dy, c->n,
+                a->w, c->n, a->add_dx ? 1.0f : 0.0f, a->dx, a->in);
 }
 
 void flv_linear_backward(const flv_call *c) {
-  flv_act_backward(c->act, c->rows, c->n, c->y, c->dy, c->db, c->add_w);
-  if (c->n <= NARROW && c->n_w <= NARROW_FLOATS)
-    weights_narrow(c);
-  else
-    cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, c->in, c->n, c->rows, 1.0f, c->x, c->in,
-                c->dy, c->n, c->add_w ? 1.0f : 0.0f, c->dw, c->n);
-  if (!c->dx) return;
-  if (c->n <= NARROW && c->n_w <= NARROW_FLOATS)
-    inputs_narrow(c);
-  else
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, c->rows, c->in, c->n, 1.0f, c->dy, c->n,
-                c->w, c->n, c->add_dx ? 1.0f : 0.0f, c->dx, c->in);
+  if (c->b) flv_act_backward(c->act, c->rows, c->n, c->y, c->dy, c->db, c->add_w);
+  for (int k = 0; k < c->n_args; k++) {
+    if (c->arg[k].w)
+      product_backward(c, &c->arg[k]);
+    else if (c->arg[k].dx)
+      flv_gather_backward(c, &c->arg[k]);
+  }
 }

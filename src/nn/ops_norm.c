@@ -101,7 +101,7 @@ FLV_SIMD static void layernorm_rows_back(int rows, int n, const float *restrict 
 }
 
 void flv_layernorm_forward(const flv_call *c) {
-  layernorm_rows(c->rows, c->n, c->x, c->w, c->b, c->y);
+  layernorm_rows(c->rows, c->n, c->arg[0].x, c->w, c->b, c->y);
 }
 
 void flv_layernorm_backward(const flv_call *c) {
@@ -109,7 +109,8 @@ void flv_layernorm_backward(const flv_call *c) {
     memset(c->dw, 0, (size_t)c->n * sizeof *c->dw);
     memset(c->db, 0, (size_t)c->n * sizeof *c->db);
   }
-  layernorm_rows_back(c->rows, c->n, c->x, c->w, c->dy, c->dw, c->db, c->dx, c->add_dx);
+  const flv_arg *a = &c->arg[0];
+  layernorm_rows_back(c->rows, c->n, a->x, c->w, c->dy, c->dw, c->db, a->dx, a->add_dx);
 }
 
 FLV_SIMD static void add_rows(size_t n, const float *x, const float *x2, float *restrict y) {
@@ -122,11 +123,11 @@ FLV_SIMD static void add_rows_back(size_t n, bool add, const float *restrict dy,
 }
 
 void flv_add_forward(const flv_call *c) {
-  add_rows((size_t)c->rows * (size_t)c->n, c->x, c->x2, c->y);
+  add_rows((size_t)c->rows * (size_t)c->n, c->arg[0].x, c->arg[1].x, c->y);
 }
 
 void flv_add_backward(const flv_call *c) {
   const size_t n = (size_t)c->rows * (size_t)c->n;
-  if (c->dx) add_rows_back(n, c->add_dx, c->dy, c->dx);
-  if (c->dx2) add_rows_back(n, c->add_dx2, c->dy, c->dx2);
+  for (int k = 0; k < 2; k++)
+    if (c->arg[k].dx) add_rows_back(n, c->arg[k].add_dx, c->dy, c->arg[k].dx);
 }

@@ -101,6 +101,7 @@ static flv_status set_training(flv_config *cfg, int d, flv_error *err) {
       {"policy", "mlp"},
       {"policy.hidden", few ? "[128, 128]" : "[256, 256]"},
       {"policy.p_b", "uniform"},
+      {"policy.exit", "gated"},
       {"objective", "tb"},
       {"objective.loss", "huber"},
       {"exploration.epsilon", d <= 6 ? "0.3" : "0.05"},

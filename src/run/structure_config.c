@@ -92,39 +92,40 @@ static flv_status set_all(flv_config *cfg, int n, const setting *settings, flv_e
   return FLV_OK;
 }
 
-// Up to 6 variables the posterior is known exactly, so the network has to be it; beyond, samples
-// spread over graphs of which few come twice, and the time goes into long trajectories.
+// Up to 6 variables trajectory balance comes nearest to the posterior. Beyond, its one number for a
+// whole trajectory says too little: modified detailed balance learns from every step, and the exit is
+// a gate in front of the edges so that trajectories begin short (with a softmax over 400 actions,
+// the first ones would fill the graph).
 static flv_status set_training(flv_config *cfg, int d, flv_error *err) {
-  const bool few = d <= 5;
+  const bool few = d <= 6;
   const setting settings[] = {
       {"env", "dag"},
       {"policy", "mlp"},
-      {"policy.hidden", few ? "[128, 128]" : "[256, 256]"},
+      {"policy.hidden", d <= 5 ? "[128, 128]" : "[256, 256]"},
       {"policy.p_b", "uniform"},
-      {"policy.exit", "gated"},
-      {"objective", "tb"},
+      {"policy.exit", few ? "joint" : "gated"},
+      {"objective", few ? "tb" : "modified_db"},
       {"objective.loss", "huber"},
-      {"exploration.epsilon", d <= 6 ? "0.3" : "0.05"},
-      {"exploration.epsilon_end", d <= 6 ? "0.02" : "0"},
+      {"exploration.epsilon", few ? "0.3" : "0.05"},
+      {"exploration.epsilon_end", few ? "0.02" : "0"},
       {"exploration.schedule", "cosine"},
       {"exploration.until", "0.5"},
       {"optimiser", "adam"},
-      {"optimiser.lr", "1e-3"},
+      {"optimiser.lr", few ? "3e-3" : "1e-3"},
       {"optimiser.lr_log_z", "0.1"},
       {"schedule", "cosine"},
       {"schedule.end", "0.01"},
-      {"batch", d <= 6 ? "128" : "64"},
-      {"iterations", few       ? "12000"
-                     : d == 6  ? "8000"
+      {"batch", few ? "128" : "32"},
+      {"iterations", d <= 5    ? "16000"
+                     : few     ? "8000"
                      : d <= 12 ? "6000"
                      : d <= 24 ? "3000"
-                               : "600"},
+                               : "400"},
       {"eval_every", d <= 5    ? "1000"
-                     : d == 6  ? "8000"
-                     : d <= 12 ? "1000"
+                     : few     ? "8000"
                      : d <= 24 ? "500"
                                : "100"},
-      {"eval_samples", d <= 24 ? "2000" : "500"},
+      {"eval_samples", d <= 24 ? "1000" : "200"},
       {"checkpoint_every", d <= 24 ? "500" : "50"},
   };
   return set_all(cfg, sizeof settings / sizeof *settings, settings, err);

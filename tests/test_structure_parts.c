@@ -64,8 +64,7 @@ static void matrices_in_every_form(void **state) {
       "from;c;a;\"b \"\"x\"\", y\"\nb \"x\", y;0.7;0;0\na;-2;0;1\nc;0;0;0\n",
       "c\ta\tb \"x\", y\n0\t0\t0\n1\t0\t1\n1\t0\t0\n",
       "0 1 1\n0 0 1\n0 0 0\n",
-      "\xef\xbb\xbf"
-      "0,1,1\r\n0,0,1\r\n0,0,0\r\n",
+      "\xef\xbb\xbf\x30,1,1\r\n0,0,1\r\n0,0,0\r\n", // a byte-order mark and a 0
   };
   for (size_t k = 0; k < sizeof forms / sizeof *forms; k++) {
     uint64_t parents[3] = {9, 9, 9};

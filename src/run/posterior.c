@@ -57,7 +57,7 @@ static void offer(flv_posterior *p, double probability, double log_r, int64_t in
 static void sweep_graphs(flv_posterior *p, const sweep *s) {
   const flv_reward *reward = flv_trainer_reward(p->trainer);
   flv_dag_features best = features_of(p, p->best), sampler = features_of(p, p->sampler);
-  double most = -INFINITY;
+  double most = (double)-INFINITY;
   flv_dag_features_clear(&best);
   flv_dag_features_clear(&sampler);
   for (int64_t begin = 0; begin < p->n_graphs; begin += CHUNK) {

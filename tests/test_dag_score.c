@@ -110,6 +110,29 @@ static void posterior_golden(void **state) {
   close_reward(&reward);
 }
 
+// Fisher's irises, as tests/check_dag_posterior.py --table computes them.
+static void posterior_of_irises(void **state) {
+  (void)state;
+  static const double expect[4][4] = {{0, .27051717, .37456800, .36861716},
+                                      {.61738847, 0, .44219364, .41441443},
+                                      {.62543200, .41159413, 0, .51481104},
+                                      {.61589931, .35951502, .48518896, 0}};
+  flv_reward reward = open_reward(&flv_reward_bge, KEYS({"path", "examples/iris/iris.csv"}));
+  graphs all = all_graphs(&reward, 4);
+  const double log_z = flv_logsumexp(all.n, all.log_r);
+  assert_near(log_z, 345.3745826, 1e-7);
+  for (int i = 0; i < 4; i++)
+    for (int j = 0; j < 4; j++) {
+      double p = 0.0;
+      for (int g = 0; g < all.n; g++)
+        if (edge(&all, g, i, j)) p += exp(all.log_r[g] - log_z);
+      assert_near(p, expect[i][j], 6e-9);
+    }
+  assert_string_equal(flv_dag_score_of(&reward)->data.name[3], "petal_width");
+  close_graphs(&all);
+  close_reward(&reward);
+}
+
 // ---- equivalence: the same adjacencies and the same colliders ----
 
 static bool collider(const graphs *all, int g, int i, int k, int j) {
@@ -398,15 +421,11 @@ static void every_allocation_may_fail(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(posterior_golden),
-      cmocka_unit_test(equivalent_graphs),
-      cmocka_unit_test(priors),
-      cmocka_unit_test(many_variables),
-      cmocka_unit_test(bad_priors),
-      cmocka_unit_test(bad_tables),
-      cmocka_unit_test(fewer_rows_than_variables),
-      cmocka_unit_test(binding),
-      cmocka_unit_test(every_allocation_may_fail),
+      cmocka_unit_test(posterior_golden),  cmocka_unit_test(posterior_of_irises),
+      cmocka_unit_test(equivalent_graphs), cmocka_unit_test(priors),
+      cmocka_unit_test(many_variables),    cmocka_unit_test(bad_priors),
+      cmocka_unit_test(bad_tables),        cmocka_unit_test(fewer_rows_than_variables),
+      cmocka_unit_test(binding),           cmocka_unit_test(every_allocation_may_fail),
   };
   return cmocka_run_group_tests(tests, make_folder, drop_folder);
 }

@@ -464,23 +464,23 @@ static void values_refusals(void **state) {
 
 static void binding(void **state) {
   (void)state;
-  const double x[6] = {1, 2, 3, 4, 5, 6};
-  write_npy(2, (int64_t[]){2, 3}, x);
+  const double x[12] = {1, 2, 5, 2, 4, 4, 4, 2, 3, 3, 4, 4}; // also 4 rows of data, for some
+  write_npy(2, (int64_t[]){4, 3}, x);
   flv_reward reward = table("0");
-  flv_env right = GRID(2, 3), turned = GRID(3, 2), flat = GRID(6);
+  flv_env right = GRID(4, 3), turned = GRID(3, 4), flat = GRID(12);
   flv_error err = {0};
   assert_int_equal(reward.bind(&reward, &right, &err), FLV_OK);
   assert_int_equal(reward.bind(&reward, &turned, &err), FLV_EINVAL);
-  CONTAINS(err.text, "2x3 cells, the grid has 3x2");
+  CONTAINS(err.text, "4x3 cells, the grid has 3x4");
   assert_int_equal(reward.bind(&reward, &flat, &err), FLV_EINVAL);
   const flv_env_ops ops = *right.ops;
   const flv_env other = {.name = "elsewhere", .ops = &ops, .self = right.self};
   for (int k = 0; flv_reward_list[k] != NULL; k++) {
-    const bool is_table = flv_reward_list[k] == &flv_reward_table;
     const bool is_values = flv_reward_list[k] == &flv_reward_values;
-    const char *const keys[][2] = {{is_table ? "path" : "r", is_table ? path : "1, 2"}};
+    const bool reads = flv_param_find(flv_reward_list[k], "path") != NULL;
+    const char *const keys[][2] = {{reads ? "path" : "r", reads ? path : "1, 2"}};
     flv_reward each = {0};
-    assert_int_equal(create(flv_reward_list[k], keys, is_table || is_values, &each, &err), FLV_OK);
+    assert_int_equal(create(flv_reward_list[k], keys, reads || is_values, &each, &err), FLV_OK);
     assert_string_equal(each.name, flv_reward_list[k]->name);
     assert_int_equal(each.bind(&each, &other, &err), FLV_EINVAL);
     CONTAINS(err.text, "'elsewhere'");

@@ -39,7 +39,7 @@ static double bge_local(const void *model, int j, uint64_t parents) {
   const bge *self = model;
   double log_det = 0.0, log_rest = 0.0;
   if (!flv_gauss_logdets(self->gauss, j, parents, &log_det, &log_rest))
-    return -INFINITY; // cannot be: flv_gauss_check
+    return (double)-INFINITY; // cannot be: flv_gauss_check
   const int l = __builtin_popcountll((unsigned long long)parents);
   return self->constant[l] - 0.5 * log_det - 0.5 * (self->freedom + l + 1) * log_rest;
 }

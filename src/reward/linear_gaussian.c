@@ -49,7 +49,7 @@ static double linear_local(const void *model, int j, uint64_t parents) {
     y[k] = self->tau * sum / s;
     for (int i = k; i < l; i++) work.a[k * lda + i] = g->m[at[i] * d + at[k]];
   }
-  if (!flv_cholesky(work.a, l, lda)) return -INFINITY; // cannot be: flv_gauss_check
+  if (!flv_cholesky(work.a, l, lda)) return (double)-INFINITY; // cannot be: flv_gauss_check
   double log_det = 0.0, form = square / self->s2;
   for (int k = 0; k < l; k++) { // y <- L^-1 y
     y[k] /= work.a[k * lda + k];

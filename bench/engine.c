@@ -5,6 +5,8 @@
 //                     P_B tied, 2 x 256
 //   engine intern     interned against one row per visited state, 8x8, batch 32
 //   engine full       a whole run: 128x128 off-policy TB, untied networks, 10^6 trajectories
+//   engine graphs     graphs of 5 and 20 variables under a flat reward: TB, the graph network and a
+//                     multilayer perceptron
 //
 // The floor of an iteration is the flops of its matrix products (forward, gradient of the input,
 // gradient of the weights: of an MLP distinct rows x weights of the dense layers x 6), over the
@@ -64,16 +66,22 @@ static double matrix_rate(int threads) {
   return 2.0 * SIDE * SIDE * (double)SIDE / best;
 }
 
-static flv_trainer *make(int n, const char *const settings[][2], int threads) {
+// reward NULL: the configuration's.
+static flv_trainer *make_for(const flv_reward *reward, int n, const char *const settings[][2],
+                             int threads) {
   flv_error err = {0};
   flv_config *cfg = flv_config_new(&err);
   if (!cfg) die(&err);
   for (int i = 0; i < n; i++)
     if (flv_config_set(cfg, settings[i][0], settings[i][1], &err) != FLV_OK) die(&err);
-  flv_trainer *t = flv_trainer_new(cfg, NULL, NULL, threads, &err);
+  flv_trainer *t = flv_trainer_new(cfg, NULL, reward, threads, &err);
   if (!t) die(&err);
   flv_config_free(cfg);
   return t;
+}
+
+static flv_trainer *make(int n, const char *const settings[][2], int threads) {
+  return make_for(NULL, n, settings, threads);
 }
 
 typedef struct timing {
@@ -183,6 +191,35 @@ static void interning(void) {
       m[0].ms, m[0].distinct, m[1].ms, m[1].distinct, m[0].ms / m[1].ms);
 }
 
+static void flat(const flv_reward *reward, const flv_env *env, int n, const void *states,
+                 double *log_r) {
+  (void)reward, (void)env, (void)states;
+  for (int i = 0; i < n; i++) log_r[i] = 0.0;
+}
+
+// The states are those of a policy that has hardly been trained.
+static void graphs(void) {
+  static const char *const which[][3] = {{"5", "256", "graph_network"},
+                                         {"5", "256", "mlp"},
+                                         {"20", "32", "graph_network"},
+                                         {"20", "32", "mlp"}};
+  const flv_reward reward = {.name = "flat", .exponent = 1.0, .log_reward = flat};
+  const double rate = matrix_rate(1);
+  printf("matrix product, one core: %.1f GFLOP/s\n", rate / 1e9);
+  printf("variables,batch,policy,ms_per_iteration,distinct,floor_ms,fraction_of_floor\n");
+  for (size_t k = 0; k < sizeof which / sizeof *which; k++) {
+    const char *const settings[][2] = {
+        {"env", "dag"},          {"env.variables", which[k][0]}, {"batch", which[k][1]},
+        {"policy", which[k][2]}, {"policy.p_b", "uniform"},      {"optimiser.lr", "1e-5"}};
+    flv_trainer *t = make_for(&reward, 6, settings, 1);
+    const timing m = measure(t, 2, 0, 5.0);
+    printf("%s,%s,%s,%.1f,%.0f,%.1f,%.2f\n", which[k][0], which[k][1], which[k][2], m.ms,
+           m.distinct, floor_ms(&m, rate, 1), floor_ms(&m, rate, 1) / m.ms);
+    fflush(stdout);
+    flv_trainer_free(t);
+  }
+}
+
 // The rate is measured every PROBE iterations, outside the run's time, as the machine's speed changes
 // over minutes.
 static void full_run(int iterations) {
@@ -227,9 +264,12 @@ static void full_run(int iterations) {
 }
 
 int main(int argc, char **argv) {
+  flv_blas_restart(argv);
   flv_blas_single(); // before anything is measured
   if (argc > 1 && strcmp(argv[1], "intern") == 0)
     interning();
+  else if (argc > 1 && strcmp(argv[1], "graphs") == 0)
+    graphs();
   else if (argc > 1 && strcmp(argv[1], "full") == 0)
     full_run(argc > 2 ? atoi(argv[2]) : 15625);
   else {

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "fluvial/blas.h"
 #include "fluvial/version.h"
 #include "options.h"
 
@@ -74,6 +75,7 @@ static int dispatch(int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
+  flv_blas_restart(argv);
   setlocale(LC_CTYPE, ""); // only characters: numbers keep their decimal point
   const int code = dispatch(argc, argv);
   if (fflush(stdout) != 0 || ferror(stdout)) {

@@ -90,8 +90,9 @@ typedef struct inputs { // what an objective reads, all of it writable
   int n;
   int32_t offset[MAX_N + 1];
   double log_pf[MAX_P], log_pb[MAX_P], log_f[MAX_P], exit[MAX_P], r_state[MAX_P];
-  double inflow[MAX_P], pf_target[MAX_P], f_target[MAX_P];
+  double inflow[MAX_P], pf_target[MAX_P], f_target[MAX_P], exit_target[MAX_P];
   double log_r[MAX_N], log_pi[MAX_N], log_z;
+  uint8_t open[MAX_N];
   bool exits;
 } inputs;
 
@@ -105,23 +106,25 @@ static inline outputs evaluate(const chosen *c, const inputs *in) {
   double *scratch = malloc(sizeof(double) * (size_t)(6 * in->n + 2 * in->offset[in->n]));
   assert_non_null(scratch);
   outputs out = {0};
-  const unsigned needs = c->objective->needs;
-  const flv_trajectories t = {.n = in->n,
-                              .offset = in->offset,
-                              .log_pf = in->log_pf,
-                              .log_pb = in->log_pb,
-                              .log_f =
-                                  needs & (FLV_NEEDS_LOG_F | FLV_NEEDS_FLOWS) ? in->log_f : NULL,
-                              .log_pf_exit = needs & FLV_NEEDS_EXIT ? in->exit : NULL,
-                              .log_r_state = needs & FLV_NEEDS_STATE_REWARD ? in->r_state : NULL,
-                              .log_inflow = needs & FLV_NEEDS_INFLOW ? in->inflow : NULL,
-                              .log_pf_target = needs & FLV_NEEDS_TARGET ? in->pf_target : NULL,
-                              .log_f_target = needs & FLV_NEEDS_TARGET ? in->f_target : NULL,
-                              .log_r = in->log_r,
-                              .log_pi = in->log_pi,
-                              .log_z = in->log_z,
-                              .exits = in->exits,
-                              .scratch = scratch};
+  const unsigned needs = flv_objective_needs(c->objective, c->cfg);
+  const flv_trajectories t = {
+      .n = in->n,
+      .offset = in->offset,
+      .log_pf = in->log_pf,
+      .log_pb = in->log_pb,
+      .log_f = needs & (FLV_NEEDS_LOG_F | FLV_NEEDS_FLOWS) ? in->log_f : NULL,
+      .log_pf_exit = needs & FLV_NEEDS_EXIT ? in->exit : NULL,
+      .log_r_state = needs & FLV_NEEDS_STATE_REWARD ? in->r_state : NULL,
+      .log_inflow = needs & FLV_NEEDS_INFLOW ? in->inflow : NULL,
+      .log_pf_target = needs & FLV_NEEDS_TARGET ? in->pf_target : NULL,
+      .log_f_target = needs & FLV_NEEDS_TARGET ? in->f_target : NULL,
+      .log_pf_exit_target = needs & FLV_NEEDS_TARGET ? in->exit_target : NULL,
+      .open = in->open,
+      .log_r = in->log_r,
+      .log_pi = in->log_pi,
+      .log_z = in->log_z,
+      .exits = in->exits,
+      .scratch = scratch};
   flv_cotangents d = {.log_pf = out.log_pf,
                       .log_pb = out.log_pb,
                       .log_f = t.log_f ? out.log_f : NULL,
@@ -148,6 +151,7 @@ static inline inputs random_inputs(bool exits) {
     in.inflow[p] = 3.0 * uniform(p, 7) - 1.0;
     in.pf_target[p] = -2.0 * uniform(p, 8) - 0.1;
     in.f_target[p] = 3.0 * uniform(p, 9) - 1.0;
+    in.exit_target[p] = -3.0 * uniform(p, 10) - 0.1;
   }
   for (int i = 0; i < in.n; i++) {
     in.log_pb[in.offset[i]] = 0.0;

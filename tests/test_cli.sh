@@ -279,5 +279,15 @@ kill -INT $pid
 wait $pid
 [ $? -eq 130 ] || fail "SIGINT: the exit code is not 130"
 
+# ---- kernels of the matrix products: OpenBLAS names the ones it takes, and the last is what runs
+if grep -qw avx2 /proc/cpuinfo 2>/dev/null; then
+  env -u OPENBLAS_CORETYPE OPENBLAS_VERBOSE=2 "$bin" --version >out 2>err
+  core=$(sed -n 's/^Core: *//p' out err | tail -1)
+  case $core in Prescott | Core2 | Nehalem | Generic) fail "the processor has AVX2, and OpenBLAS runs $core" ;; esac
+  OPENBLAS_CORETYPE=Prescott OPENBLAS_VERBOSE=2 "$bin" --version >out 2>err
+  core=$(sed -n 's/^Core: *//p' out err | sort -u | tr '\n' ' ')
+  case $core in '' | 'Prescott ') ;; *) fail "OPENBLAS_CORETYPE is set, and OpenBLAS runs $core" ;; esac
+fi
+
 [ "$failures" -eq 0 ] && echo "all well"
 exit $((failures > 0))

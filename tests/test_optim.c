@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/config_values.h"
 #include "base/memory.h"
 #include "base/rng.h"
 #include "nn/optim.h"
@@ -134,6 +135,7 @@ static void run_gradient(run *r, int t) {
 typedef struct twin {
   double lr[FLV_GROUPS]; // by group; 0: frozen
   double beta1, beta2, eps, decay, momentum, clip;
+  double momentum_log_z; // log_z: sgd; 0: as the others
   bool sgd;
 } twin;
 
@@ -146,8 +148,9 @@ static void twin_step(run *r, const twin *w, int t, double lr_factor) {
     const bool log_z = r->group[i] == FLV_GROUP_LOG_Z;
     const double lr = w->lr[r->group[i]] * lr_factor, g = (double)r->g[i] * (log_z ? 1.0 : shrink);
     if (lr <= 0.0) continue;
-    if (w->sgd) {
-      r->dm[i] = w->momentum * r->dm[i] + g;
+    const bool own = log_z && w->momentum_log_z > 0.0;
+    if (w->sgd || own) {
+      r->dm[i] = (own ? w->momentum_log_z : w->momentum) * r->dm[i] + g;
       r->dp[i] -= lr * r->dm[i];
       continue;
     }
@@ -195,6 +198,30 @@ static void adam(void **state) {
   const twin w2 = {.lr = {1e-3, 2e-3, 0.0, 0.02}, .beta1 = 0.8, .beta2 = 0.9, .eps = 0.1};
   check_updates(c, cfg, &w2);
   free(cfg);
+}
+
+// v = g + 0.8 v, log Z -= 0.1 v beside every rule for the networks.
+static void log_z_by_sgd(void **state) {
+  (void)state;
+  static const char *const names[] = {"adam", "adamw", "sgd"};
+  for (int k = 0; k < 3; k++) {
+    const flv_component *c = find(flv_optim_list, names[k]);
+    void *cfg = defaults(c);
+    flv_error err = {0};
+    assert_int_equal(flv_param_parse(param(c, "log_z"), "sgd", cfg, &err), FLV_OK);
+    twin w = {.lr = {1e-3, 1e-3, 1e-3, 0.1}, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8};
+    w.momentum_log_z = 0.8;
+    w.decay = k == 1 ? 0.01 : 0.0;
+    w.momentum = 0.9;
+    w.sgd = k == 2;
+    check_updates(c, cfg, &w);
+    set(c, cfg, "momentum_log_z", 0.3);
+    set(c, cfg, "lr_log_z", 0.02);
+    w.momentum_log_z = 0.3;
+    w.lr[FLV_GROUP_LOG_Z] = 0.02;
+    check_updates(c, cfg, &w);
+    free(cfg);
+  }
 }
 
 static void adam_frozen_and_clipped(void **state) {
@@ -401,6 +428,7 @@ static void plateau(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(adam),
+      cmocka_unit_test(log_z_by_sgd),
       cmocka_unit_test(adam_frozen_and_clipped),
       cmocka_unit_test(adamw),
       cmocka_unit_test(sgd),

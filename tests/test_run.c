@@ -106,17 +106,20 @@ static void stop_midway(void *user, const flv_progress *progress) {
   if (progress->evaluated && progress->stats.iteration >= 28) stop_now = 1;
 }
 
-// Stopped with buffers half full, of every kind; objects and searches among what is saved.
+// Stopped with buffers half full, of every kind; objects, searches and environments in the middle of
+// a trajectory among what is saved.
 static void stopped_midway(void **unused) {
   (void)unused;
-  static const char *const kind[] = {"fifo", "prioritised", "terminal"};
+  static const char *const kind[] = {"fifo", "prioritised", "terminal", "fifo", "transitions"};
   flv_error err = {0};
-  for (int k = 0; k < 3; k++) {
+  for (int k = 0; k < 5; k++) {
     char whole[32], parts[32];
-    snprintf(whole, sizeof whole, "whole_%s", kind[k]);
-    snprintf(parts, sizeof parts, "parts_%s", kind[k]);
+    snprintf(whole, sizeof whole, "whole_%d", k);
+    snprintf(parts, sizeof parts, "parts_%d", k);
     flv_config *cfg = tiny("60");
-    if (flv_config_set(cfg, "replay", kind[k], &err) != FLV_OK ||
+    if (flv_config_set(cfg, "collect", k < 3 ? "episodes" : "steps", &err) != FLV_OK ||
+        flv_config_set(cfg, "objective", k < 4 ? "tb" : "modified_db", &err) != FLV_OK ||
+        flv_config_set(cfg, "replay", kind[k], &err) != FLV_OK ||
         flv_config_set(cfg, "replay.capacity", "100", &err) != FLV_OK ||
         flv_config_set(cfg, "local_search.steps", k == 1 ? "2" : "0", &err) != FLV_OK)
       fail_msg("%s", err.text);

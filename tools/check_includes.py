@@ -37,6 +37,7 @@ SEES_EVERY_PUBLIC_HEADER = ['cli', 'examples', 'bench', 'tests', 'fuzz', 'run']
 
 # The room that each public header speaks for.
 PUBLIC = {
+    'blas': 'nn',
     'status': 'base', 'version': 'base', 'config': 'base', 'tensor': 'base',
     'env': 'env', 'env_template': 'env',
     'reward': 'reward',

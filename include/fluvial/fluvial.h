@@ -3,6 +3,7 @@
 #define FLUVIAL_FLUVIAL_H
 
 #include "fluvial/assess.h"
+#include "fluvial/blas.h"
 #include "fluvial/config.h"
 #include "fluvial/env.h"
 #include "fluvial/estimators.h"

@@ -6,6 +6,17 @@
 //   log_pf[p]   log P_F of the action taken there (the last is the exit; 0 if there is none)
 //   log_pb[p]   log P_B of the step from there back to the one before (0 at the first position)
 // so sum log_pf and sum log_pb over the positions are log P_F(tau) and log P_B(tau | x).
+//
+// Fragments. To objectives that are sums over transitions (FLV_TAKES_FRAGMENTS) a trajectory may be
+// only a piece of one, states s_i .. s_j: open[] says what it lacks.
+//   FLV_OPEN_START  the first position is not s0. Its log_pb is 0 all the same: the step into it is
+//                   not part of the fragment.
+//   FLV_OPEN_END    the last position is neither where the exit is taken nor a terminal state. No
+//                   action is taken there, its log_pf is 0, and log_r[i] is not known (NaN) unless
+//                   log_r_state is asked for, when it is that of the last state.
+// So a step s -> s' is the two positions s, s', and an exit is the one position where it is taken.
+// A trajectory cut into fragments has each of its steps in one of them: sums over steps are the
+// same. What sums over states has to count a state with the step that leads to it, once.
 #ifndef FLUVIAL_OBJECTIVE_H
 #define FLUVIAL_OBJECTIVE_H
 
@@ -18,6 +29,8 @@
 extern "C" {
 #endif
 
+enum { FLV_OPEN_START = 1, FLV_OPEN_END = 2 };
+
 typedef struct flv_trajectories {
   int n;                    // trajectories
   const int32_t *offset;    // [n+1]
@@ -28,13 +41,17 @@ typedef struct flv_trajectories {
                             // NULL if not needed
   const double *log_pf_target, *log_f_target; // [offset[n]] log_pf and log_f by the target network
                                               // (constants); NULL if not needed
+  const double *log_pf_exit_target;           // likewise log_pf_exit
   const double *log_pf_exit;                  // [offset[n]] log P_F(exit | s); NULL if not needed
   const double *log_r_state; // [offset[n]] log R(s) of every state; NULL if not needed
   const double *log_r;       // [n] log R(x)
-  const double *log_pi; // [n] log-probability under the behaviour policy that made the trajectory
-  double log_z;         // learned log Z
-  bool exits;           // the last position takes an exit action; else it is a terminal state
-  double *scratch;      // [6 n + 2 offset[n]] doubles to work in
+  const double
+      *log_pi;         // [n] log-probability under the behaviour policy that made the trajectory; 0
+                       // for fragments
+  const uint8_t *open; // [n] FLV_OPEN_* of each; NULL: all are whole
+  double log_z;        // learned log Z
+  bool exits;          // the last position takes an exit action; else it is a terminal state
+  double *scratch;     // [6 n + 2 offset[n]] doubles to work in
 } flv_trajectories;
 
 // d loss / d each input, accumulated by the objective into zeroed arrays.
@@ -55,16 +72,26 @@ enum {
   // logsumexp, so that log_f + log_pf is the logit of the action taken. Instead of FLV_NEEDS_LOG_F.
   FLV_NEEDS_FLOWS = 8,
   FLV_NEEDS_INFLOW = 16, // log_inflow, from the parents of every state visited; with FLOWS
-  FLV_NEEDS_TARGET = 32, // log_pf_target and, with FLOWS, log_f_target
-  FLV_NEEDS_OBJECTS = 64 // trajectories drawn back from objects, given or stored; it has no use for
-                         // those of P_F
+  FLV_NEEDS_TARGET = 32, // log_pf_target and, with FLOWS, log_f_target; with EXIT,
+                         // log_pf_exit_target
+  FLV_NEEDS_OBJECTS =
+      64, // trajectories drawn back from objects, given or stored; it has no use for
+          // those of P_F
+  FLV_TAKES_FRAGMENTS = 128, // it is a sum over transitions
+  FLV_SKIPS_EXITS = 256      // and exits add nothing to it
 };
 
 // What an objective's registry entry (flv_component.impl) points to. Returns the loss; cannot fail.
 typedef struct flv_objective {
   unsigned needs;
   double (*loss)(const void *cfg, const flv_trajectories *t, flv_cotangents *d);
+  unsigned (*needs_also)(const void *cfg); // what depends on its options; NULL: nothing does
 } flv_objective;
+
+// All that it needs with these options.
+static inline unsigned flv_objective_needs(const flv_objective *objective, const void *cfg) {
+  return objective->needs | (objective->needs_also ? objective->needs_also(cfg) : 0);
+}
 
 #ifdef __cplusplus
 }

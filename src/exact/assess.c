@@ -95,6 +95,8 @@ static flv_status choose_source(assessor *a, flv_error *err) {
     break;
   case FLV_SOURCE_REPLAY:
     there = held_in_replay(a->t);
+    if (a->t->collector.replay.steps)
+      return flv_fail(err, FLV_EINVAL, "objects: the replay buffer holds steps, which end in none");
     if (there == 0)
       return flv_fail(err, FLV_EINVAL, "objects: the replay buffer is empty (replay.capacity)");
     break;

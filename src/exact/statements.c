@@ -68,6 +68,8 @@ const flv_statement flv_statement_list[] = {
          estimator, "renyi"),
     LINE("tsallis: on a batch, for every weights and baseline, as defined", "docs/objectives.md",
          estimator, "tsallis"),
+    LINE("mle of x ~ R/Z^, any baseline and batch: D(P_B||P_F), and the loss reported",
+         "Zhang et al. 2022", maximum_likelihood, "mle"),
     LINE("tb: the gradient of its expected loss", "Malkin et al. 2022", tb_loss, "tb"),
     LINE("db: the gradient of its expected loss", "Bengio et al. 2023", db_loss, "db"),
     LINE("modified_db: the gradient of its expected loss", "Deleu et al. 2022", path_loss,

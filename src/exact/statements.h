@@ -39,6 +39,7 @@ extern const flv_statement flv_statement_list[]; // ended by one without text
   X(baseline_alone)                                                                                \
   X(log_variance)                                                                                  \
   X(contrastive)                                                                                   \
+  X(maximum_likelihood)                                                                            \
   X(data_processing)                                                                               \
   X(alpha) /* statements_alpha.c */                                                                \
   X(tsallis)                                                                                       \

@@ -90,6 +90,36 @@ void flv_state_mixture(flv_check *check, const char *objective) {
   }
 }
 
+// Of objects x ~ q = R/Z^ with tau ~ P_B(. | x), E[log P_B(tau | x) - log P_F] is D(P_B||P_F) less
+// E_q[log q], which no parameter moves. A baseline that is the batch's own mean takes 1/B of P_B's
+// gradient; log Z has none.
+void flv_state_maximum_likelihood(flv_check *check, const char *objective) {
+  static const char *const baselines[] = {"none", "local", "leave_one_out"};
+  const flv_graph *g = check->p->graph;
+  double entropy = 0.0;
+  for (int s = 0; s < g->n_states; s++)
+    if (g->log_r[s] > -HUGE_VAL) entropy -= exp(g->log_r[s] - g->log_z) * (g->log_r[s] - g->log_z);
+  flv_check_derive(check, FORWARD, flv_forward_kl, NULL, FLV_PART_POLICY);
+  const double kl = flv_model_value(&check->p->model, flv_forward_kl, NULL);
+  for (int run = 0; run < 6; run++) { // baselines, batches of 1 and 2
+    char options[40];
+    double loss;
+    const int batch = 1 + run / 3;
+    const flv_spec spec = {objective, options, FLV_FROM_POSTERIOR, batch};
+    snprintf(options, sizeof options, "baseline=%s", baselines[run % 3]);
+    if (!flv_check_enumerates(check, batch)) {
+      if (run == 0) flv_check_skip(check, "%.4g trajectories are too many", check->p->n_paths);
+      return;
+    }
+    if (!flv_check_expect(check, spare(check, 0), &loss, &spec)) return;
+    compare(check, spare(check, 0), 1.0, FORWARD, FLV_PART_PF);
+    compare(check, spare(check, 0), run % 3 == 1 ? (batch - 1.0) / batch : 1.0, FORWARD,
+            FLV_PART_PB);
+    flv_check_numbers(check, loss, kl + entropy);
+    flv_check_numbers(check, spare(check, 0)[flv_layout_of(g).log_z], 0.0);
+  }
+}
+
 // log Z follows the gradient of E_pi[(log Z + c)^2]. The loss reported is the divergence that P_F
 // follows, with the learned Z in place of Z^: for D(P_F||P_B) exactly so on-policy; for D(P_B||P_F)
 // where trajectories come from P_B one at a time, since its weights are then 1.

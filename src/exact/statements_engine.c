@@ -168,7 +168,8 @@ void flv_state_pipeline(flv_check *check, const char *objective) {
     flv_error err = {0};
     engine e;
     if (!flv_check_choose(check, &choice, check->objectives[k]->name, "")) continue;
-    const flv_status status = engine_init(&e, p, choice.chosen.objective->needs, &err);
+    const flv_status status =
+        engine_init(&e, p, flv_objective_needs(choice.chosen.objective, choice.chosen.cfg), &err);
     if (status == FLV_OK) compare_engine(check, &e, &choice);
     engine_free(&e);
     if (status != FLV_OK) flv_check_skip(check, "%s", err.text);

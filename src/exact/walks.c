@@ -9,25 +9,16 @@
 flv_status flv_walks_init(flv_walks *walks, const flv_graph *graph, int max_n, flv_error *err) {
   flv_walks w = {.graph = graph, .max_n = max_n};
   const size_t n = (size_t)max_n, p = n * (size_t)graph->length;
-  const flv_slot slots[] = {FLV_SLOT(w.offset, n + 1),
-                            FLV_SLOT(w.move, p),
-                            FLV_SLOT(w.log_pf, p),
-                            FLV_SLOT(w.log_pb, p),
-                            FLV_SLOT(w.log_f, p),
-                            FLV_SLOT(w.exit, p),
-                            FLV_SLOT(w.r_state, p),
-                            FLV_SLOT(w.log_inflow, p),
-                            FLV_SLOT(w.log_pf_target, p),
-                            FLV_SLOT(w.log_f_target, p),
-                            FLV_SLOT(w.log_r, n),
-                            FLV_SLOT(w.log_pi, n),
-                            FLV_SLOT(w.inflow, graph->n_states),
-                            FLV_SLOT(w.d.log_pf, p),
-                            FLV_SLOT(w.d.log_pb, p),
-                            FLV_SLOT(w.d.log_f, p),
-                            FLV_SLOT(w.d.log_pf_exit, p),
-                            FLV_SLOT(w.d.log_inflow, p),
-                            FLV_SLOT(w.scratch, 6 * n + 2 * p)};
+  const flv_slot slots[] = {FLV_SLOT(w.offset, n + 1),    FLV_SLOT(w.move, p),
+                            FLV_SLOT(w.log_pf, p),        FLV_SLOT(w.log_pb, p),
+                            FLV_SLOT(w.log_f, p),         FLV_SLOT(w.exit, p),
+                            FLV_SLOT(w.r_state, p),       FLV_SLOT(w.log_inflow, p),
+                            FLV_SLOT(w.log_pf_target, p), FLV_SLOT(w.log_f_target, p),
+                            FLV_SLOT(w.exit_target, p),   FLV_SLOT(w.log_r, n),
+                            FLV_SLOT(w.log_pi, n),        FLV_SLOT(w.inflow, graph->n_states),
+                            FLV_SLOT(w.d.log_pf, p),      FLV_SLOT(w.d.log_pb, p),
+                            FLV_SLOT(w.d.log_f, p),       FLV_SLOT(w.d.log_pf_exit, p),
+                            FLV_SLOT(w.d.log_inflow, p),  FLV_SLOT(w.scratch, 6 * n + 2 * p)};
   w.block = flv_bind(sizeof slots / sizeof *slots, slots);
   if (!w.block) return flv_fail(err, FLV_ENOMEM, "out of memory for %d trajectories", max_n);
   *walks = w;
@@ -70,6 +61,7 @@ void flv_walks_add(flv_walks *walks, const flv_tables *tables, int length, const
     w->log_inflow[at + k] = w->inflow[s];
     w->log_pf_target[at + k] = target->log_pf[m];
     w->log_f_target[at + k] = target->log_sum[s];
+    w->exit_target[at + k] = flv_move_ends(g, last) ? target->log_pf[last] : -HUGE_VAL;
   }
   w->log_r[w->n] = g->log_r[g->dag.from[move[length - 1]]];
   w->log_pi[w->n] = log_pi;
@@ -86,7 +78,7 @@ static void clear_cotangents(flv_walks *w) {
 
 double flv_walks_loss(flv_walks *walks, const flv_chosen *chosen, const flv_tables *tables) {
   flv_walks *w = walks;
-  const unsigned needs = chosen->objective->needs;
+  const unsigned needs = flv_objective_needs(chosen->objective, chosen->cfg);
   const bool flows = needs & FLV_NEEDS_FLOWS, f = flows || needs & FLV_NEEDS_LOG_F;
   const bool inflow = needs & FLV_NEEDS_INFLOW, target = needs & FLV_NEEDS_TARGET;
   const bool exit = needs & FLV_NEEDS_EXIT;
@@ -101,6 +93,7 @@ double flv_walks_loss(flv_walks *walks, const flv_chosen *chosen, const flv_tabl
                                .log_inflow = inflow ? w->log_inflow : NULL,
                                .log_pf_target = target ? w->log_pf_target : NULL,
                                .log_f_target = target && f ? w->log_f_target : NULL,
+                               .log_pf_exit_target = target && exit ? w->exit_target : NULL,
                                .log_pf_exit = exit ? w->exit : NULL,
                                .log_r_state = needs & FLV_NEEDS_STATE_REWARD ? w->r_state : NULL,
                                .log_r = w->log_r,

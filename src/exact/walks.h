@@ -24,6 +24,7 @@ typedef struct flv_walks {
   double *log_pf, *log_pb, *log_f, *exit; // [max_n * length]
   double *r_state, *log_inflow;           // likewise
   double *log_pf_target, *log_f_target;   // likewise
+  double *exit_target;                    // likewise
   double *log_r, *log_pi;                 // [max_n]
   double *inflow;                         // [n_states] log inflow
   flv_cotangents d;                       // of the latest loss

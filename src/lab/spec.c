@@ -35,8 +35,9 @@ static flv_status set_options(const flv_component *c, flv_lab_values *cfg, const
   return FLV_OK;
 }
 
-static flv_status check_needs(const flv_component *c, const flv_policy *policy, flv_error *err) {
-  const unsigned needs = ((const flv_objective *)c->impl)->needs;
+static flv_status check_needs(const flv_component *c, const void *cfg, const flv_policy *policy,
+                              flv_error *err) {
+  const unsigned needs = flv_objective_needs(c->impl, cfg);
   if (needs & (FLV_NEEDS_FLOWS | FLV_NEEDS_INFLOW | FLV_NEEDS_TARGET))
     return flv_fail(err, FLV_EINVAL,
                     "objectives: '%s' reads flows of edges or a target network, which the "
@@ -67,7 +68,6 @@ static flv_status find(flv_lab_spec *s, const char *word, const flv_config *cfg,
   if (s->component->size > FLV_LAB_CFG || strlen(word) >= sizeof s->name)
     return flv_fail(err, FLV_EINVAL, "objectives: '%s' is too large", word);
   strcpy(s->name, word);
-  FLV_TRY(check_needs(s->component, policy, err));
   if (s->component == own)
     memcpy(s->cfg.bytes, flv_config_values(cfg, "objective"), own->size);
   else
@@ -75,7 +75,8 @@ static flv_status find(flv_lab_spec *s, const char *word, const flv_config *cfg,
   s->baseline = flv_param_find(s->component, "baseline");
   s->weights = flv_param_find(s->component, "weights");
   s->constant = flv_param_find(s->component, "constant");
-  return set_options(s->component, &s->cfg, word + length, err);
+  FLV_TRY(set_options(s->component, &s->cfg, word + length, err));
+  return check_needs(s->component, s->cfg.bytes, policy, err);
 }
 
 static bool set_word(const flv_param *param, const char *word, flv_lab_values *cfg) {
@@ -176,7 +177,7 @@ flv_status flv_lab_specs_init(flv_lab_specs *specs, const flv_config *cfg,
     flv_lab_spec s = {.objective = l.n_objectives++};
     status = find(&s, word, cfg, policy, err);
     if (status != FLV_OK) break;
-    l.needs |= ((const flv_objective *)s.component->impl)->needs;
+    l.needs |= flv_objective_needs(s.component->impl, s.cfg.bytes);
     probe_scores(&s);
     status = add_weights(&l, &s, options, err);
   }

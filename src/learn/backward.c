@@ -87,7 +87,7 @@ static void count_ways(flv_score *score, const flv_batch *batch, const float *lo
   memset(score->d_log_n, 0, (size_t)batch->rows.n * sizeof *score->d_log_n);
   for (int i = 0; i < n; i++)
     for (int p = offset[i] + 1; p < offset[i + 1]; p++) {
-      const bool from_s0 = p == offset[i] + 1;
+      const bool from_s0 = p == offset[i] + 1 && !(batch->open[i] & FLV_OPEN_START);
       const double before = from_s0 ? 0.0 : (double)log_n[row[p - 1]];
       const double d = 2.0 * ((double)log_n[row[p]] + score->log_pb[p] - before) / steps;
       score->out.log_pb[p] = d;

@@ -31,7 +31,8 @@ flv_status flv_batch_init(flv_batch *batch, const flv_policy *policy, int max_n,
       FLV_SLOT(b.offset, n + 1), FLV_SLOT(b.row, p),           FLV_SLOT(b.action, p),
       FLV_SLOT(b.back, p),       FLV_SLOT(b.log_pi, n),        FLV_SLOT(b.log_r, n),
       FLV_SLOT(b.mask, r * a),   FLV_SLOT(b.mask_back, r * k), FLV_SLOT(b.log_pf, r * a),
-      FLV_SLOT(b.log_pb, r * k), FLV_SLOT(b.log_sum, r),       FLV_SLOT(b.index_scratch, r)};
+      FLV_SLOT(b.log_pb, r * k), FLV_SLOT(b.log_sum, r),       FLV_SLOT(b.index_scratch, r),
+      FLV_SLOT(b.open, n)};
   b.block = flv_bind(sizeof slots / sizeof *slots, slots);
   if (!b.block || flv_intern_init(&b.rows, env->state_size, b.max_rows) != 0 ||
       flv_acts_init(&b.acts, policy->net, b.max_rows, training) != FLV_OK) {

@@ -29,6 +29,7 @@ typedef struct flv_batch {
   int32_t *row, *action, *back; // [max_n * width]
   double *log_pi; // [max_n] behaviour log-probability, recorded when the trajectory was made
   double *log_r;  // [max_n]
+  uint8_t *open;  // [max_n] FLV_OPEN_* of fragments, 0 of whole trajectories
 
   flv_intern rows;    // the states; rows.n of them
   flv_acts acts;      // activations, one row per state

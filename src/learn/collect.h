@@ -2,6 +2,8 @@
 //
 //   fresh      sampled by the behaviour policy (section `exploration`), and searched around
 //              (`local_search`)
+//   steps      or, instead of those, one step of each of some environments (`collect`), which only
+//              fill the buffer
 //   replayed   drawn from a buffer of past ones (`replay`)
 //   given      drawn back from given objects (`data`)
 //
@@ -14,11 +16,13 @@
 #include "learn/given.h"
 #include "learn/replay.h"
 #include "learn/search.h"
+#include "learn/stepwise.h"
 
 typedef struct flv_collector {
   flv_search search;
   flv_replay replay;
   flv_given given;
+  flv_stepwise stepwise;
 } flv_collector;
 
 // From the trainer's configuration; its policy and its environment are there.

@@ -6,10 +6,15 @@
 #include "learn/logits.h"
 
 enum { CONSTANT, LINEAR, COSINE };
+enum { MIXTURE, COMPONENT };
 
 #define EXPLORE_KEYS(X)                                                                            \
   X(REAL, epsilon, "0", 0, 1, "", "probability of a uniformly random legal action, at the start")  \
   X(REAL, epsilon_end, "0", 0, 1, "", "and at the end of the schedule")                            \
+  X(REAL, stop_gamma, "0", 0, 0.999999, "",                                                        \
+    "probability of the exit where the action is uniform; 0: as of any other legal action")        \
+  X(CHOICE, record, "mixture", 0, 0, "mixture|component",                                          \
+    "log pi: of the mixture with the uniform policy, or of the part of it that acted")             \
   X(REAL, temperature, "1", 1e-3, 1e3, "", "divides the logits, at the start")                     \
   X(REAL, temperature_end, "1", 1e-3, 1e3, "", "and at the end")                                   \
   X(REAL, exit_bias, "0", -100, 100, "", "subtracted from the exit action's logit, at the start")  \
@@ -52,6 +57,8 @@ flv_explore flv_explore_at(const void *cfg, int64_t iteration, int64_t iteration
       .epsilon = c->epsilon_end + weight * (c->epsilon - c->epsilon_end),
       .temperature = c->temperature_end + weight * (c->temperature - c->temperature_end),
       .exit_bias = c->exit_bias_end + weight * (c->exit_bias - c->exit_bias_end),
+      .stop_gamma = c->stop_gamma,
+      .component = c->record == COMPONENT,
       .heads = c->heads,
   };
   e.active = e.epsilon > 0.0 || e.temperature < 1.0 || e.temperature > 1.0 || e.exit_bias < 0.0 ||
@@ -59,23 +66,62 @@ flv_explore flv_explore_at(const void *cfg, int64_t iteration, int64_t iteration
   return e;
 }
 
+flv_status flv_explore_check(const void *cfg, const flv_env *env, flv_error *err) {
+  const explore_cfg *c = cfg;
+  if (c->stop_gamma > 0.0 && env->exit_action < 0)
+    return flv_fail(err, FLV_EINVAL,
+                    "exploration.stop_gamma: it is of the exit action, and '%s' has none",
+                    env->name);
+  return FLV_OK;
+}
+
+flv_explore flv_explore_uniformly(const void *cfg) {
+  return (flv_explore){.epsilon = 1.0,
+                       .temperature = 1.0,
+                       .stop_gamma = ((const explore_cfg *)cfg)->stop_gamma,
+                       .active = true};
+}
+
+// Probability, of `mass` in all, of the exit and of each other legal action.
+typedef struct shares {
+  double exit, other;
+} shares;
+
+static shares share_uniformly(const flv_explore *explore, const flv_env *env, const uint8_t *mask,
+                              double mass) {
+  const int exit = env->exit_action;
+  int legal = 0;
+  for (int a = 0; a < env->n_actions; a++) legal += mask[a];
+  if (!(explore->stop_gamma > 0.0) || exit < 0 || !mask[exit] || legal == 1)
+    return (shares){mass / legal, mass / legal};
+  return (shares){mass * explore->stop_gamma, mass * (1.0 - explore->stop_gamma) / (legal - 1)};
+}
+
+void flv_explore_log_uniform(const flv_explore *explore, const flv_env *env, const uint8_t *mask,
+                             double *log_p) {
+  const shares p = share_uniformly(explore, env, mask, 1.0);
+  const double log_exit = log(p.exit), log_other = log(p.other);
+  for (int a = 0; a < env->n_actions; a++)
+    log_p[a] = !mask[a] ? -HUGE_VAL : a == env->exit_action ? log_exit : log_other;
+}
+
 void flv_explore_log_pi(const flv_explore *explore, const flv_policy *policy, const float *logits,
                         const uint8_t *mask, double *log_pi) {
   const int n = policy->env->n_actions;
-  int legal = 0;
   flv_policy_logits(policy, logits, mask, log_pi);
   for (int a = 0; a < n; a++) {
     const double bias = a == policy->env->exit_action ? explore->exit_bias : 0.0;
     if (mask[a]) log_pi[a] = (log_pi[a] - bias) / explore->temperature;
-    legal += mask[a];
   }
   const double norm = flv_logsumexp(n, log_pi);
   if (!(norm > -HUGE_VAL)) return;
-  const double uniform = explore->epsilon / legal;
+  const double epsilon = explore->component ? 0.0 : explore->epsilon;
+  const shares uniform = share_uniformly(explore, policy->env, mask, epsilon);
   for (int a = 0; a < n; a++) {
     if (!mask[a]) continue;
     log_pi[a] -= norm;
-    if (explore->epsilon > 0.0)
-      log_pi[a] = log((1.0 - explore->epsilon) * exp(log_pi[a]) + uniform);
+    if (epsilon > 0.0)
+      log_pi[a] = log((1.0 - epsilon) * exp(log_pi[a]) +
+                      (a == policy->env->exit_action ? uniform.exit : uniform.other));
   }
 }

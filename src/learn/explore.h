@@ -1,7 +1,16 @@
 // Exploration: changes the behaviour policy only; its log-probability is always recorded.
 //
-//   q(a) = softmax over legal a of (u_a - [a = exit] bias) / temperature,  u of learn/logits.h
-//   behaviour(a) = (1 - epsilon) q(a) + epsilon / #legal
+//   q(a) = softmax over legal a of (u_a - [a = exit] bias) / temperature
+//   behaviour(a) = (1 - epsilon) q(a) + epsilon r(a)
+//
+// u are P_F's action logits (learn/logits.h). r is uniform over the legal actions; with stop_gamma > 0 the exit has that probability and the
+// others share the rest equally (where it is the only one, or illegal, as without).
+//
+// What is recorded as the log-probability of an action:
+//   record: mixture    log behaviour(a), whoever drew it
+//   record: component  a coin says who acts, and log r(a) or log q(a) is recorded. The actions have
+//                      the same distribution; importance weights with it are not of any policy.
+//                      The released code for graphs stores this.
 //
 // The exit bias is what the paper's appendix D.1 calls the scalar subtracted from the logits (its
 // released code subtracts it from the exit logit alone). Each of the three goes from its start to
@@ -20,7 +29,9 @@
 // for each trajectory (learn/heads.h).
 typedef struct flv_explore {
   double epsilon, temperature, exit_bias; // as of this iteration
-  bool active;                            // false: behaviour is P_F itself, or its head
+  double stop_gamma;
+  bool component; // of the mixture is recorded
+  bool active;    // false: behaviour is P_F itself, or its head
   int heads;
 } flv_explore;
 
@@ -31,7 +42,17 @@ flv_explore flv_explore_at(const void *cfg, int64_t iteration, int64_t iteration
 // How many heads are asked for, and on what share of the trajectories each learns.
 int flv_explore_heads(const void *cfg, double *share);
 
-// Behaviour log-probabilities of one state from the network's logits [n_actions].
+// FLV_EINVAL where it asks for what the environment does not have.
+flv_status flv_explore_check(const void *cfg, const flv_env *env, flv_error *err);
+
+// The uniform policy, as with epsilon 1; nothing of the networks is in it.
+flv_explore flv_explore_uniformly(const void *cfg);
+// log r of one state [n_actions].
+void flv_explore_log_uniform(const flv_explore *explore, const flv_env *env, const uint8_t *mask,
+                             double *log_p);
+
+// Behaviour log-probabilities of one state from the network's logits [n_actions]; log q where components are
+// recorded.
 void flv_explore_log_pi(const flv_explore *explore, const flv_policy *policy, const float *logits,
                         const uint8_t *mask, double *log_pi);
 

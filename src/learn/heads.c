@@ -21,7 +21,8 @@ flv_status flv_heads_init(flv_heads *heads, const flv_policy *policy, double sha
       FLV_SLOT(h.offset, n + 1), FLV_SLOT(h.log_pf, p),      FLV_SLOT(h.log_pb, p),
       FLV_SLOT(h.log_f, p),      FLV_SLOT(h.log_pf_exit, p), FLV_SLOT(h.log_r_state, p),
       FLV_SLOT(h.log_r, n),      FLV_SLOT(h.log_pi, n),      FLV_SLOT(h.out.log_pf, p),
-      FLV_SLOT(h.out.log_pb, p), FLV_SLOT(h.out.log_f, p),   FLV_SLOT(h.out.log_pf_exit, p)};
+      FLV_SLOT(h.out.log_pb, p), FLV_SLOT(h.out.log_f, p),   FLV_SLOT(h.out.log_pf_exit, p),
+      FLV_SLOT(h.open, n)};
   h.block = flv_bind(sizeof slots / sizeof *slots, slots);
   if (!h.block) return flv_fail(err, FLV_ENOMEM, "out of memory for %d heads of P_F", h.n);
   *heads = h;
@@ -68,6 +69,7 @@ static flv_trajectories gather(flv_heads *h, const flv_score *score, const flv_b
     h->offset[j + 1] = at;
     h->log_r[j] = in->log_r[i];
     h->log_pi[j] = in->log_pi[i];
+    h->open[j] = in->open[i];
   }
   flv_trajectories t = *in;
   t.n = m;
@@ -79,6 +81,7 @@ static flv_trajectories gather(flv_heads *h, const flv_score *score, const flv_b
   t.log_r_state = in->log_r_state ? h->log_r_state : NULL;
   t.log_r = h->log_r;
   t.log_pi = h->log_pi;
+  t.open = h->open;
   return t;
 }
 

@@ -27,6 +27,7 @@ typedef struct flv_heads {
   int32_t *offset;         // [max_n + 1]; what the objective reads of them, packed
   double *log_pf, *log_pb, *log_f, *log_pf_exit, *log_r_state; // [positions]
   double *log_r, *log_pi;                                      // [max_n]
+  uint8_t *open;                                               // [max_n]
   flv_cotangents out;
   void *block;
 } flv_heads;

@@ -24,6 +24,7 @@ double flv_trajectory_log_ratio(const flv_trajectories *t, int i) {
 
 int flv_trajectory_steps(const flv_trajectories *t, int i) {
   const int positions = t->offset[i + 1] - t->offset[i];
+  if (flv_trajectory_open(t, i) & FLV_OPEN_END) return positions - 1;
   return t->exits || positions == 1 ? positions : positions - 1;
 }
 

@@ -23,8 +23,14 @@ FLV_OBJECTIVES(FLV_OBJECTIVE_DECLARE)
 double flv_trajectory_log_pf(const flv_trajectories *t, int i);
 double flv_trajectory_log_ratio(const flv_trajectories *t, int i);
 
+// FLV_OPEN_* of trajectory i; 0 if it is whole.
+static inline unsigned flv_trajectory_open(const flv_trajectories *t, int i) {
+  return t->open ? t->open[i] : 0;
+}
+
 // Transitions of trajectory i, into its object. An exit is one; without exits the last state is the
-// object, and s0 where there is no other state counts as one transition, from s0 to its object.
+// object, and s0 where there is no other state counts as one transition, from s0 to its object. Of
+// a fragment, those that are in it.
 int flv_trajectory_steps(const flv_trajectories *t, int i);
 
 // Adds a to the cotangent of every log_pf (every log_pb but the first position's) of trajectory i.

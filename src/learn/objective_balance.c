@@ -14,14 +14,16 @@
 //   F(s0) is read from log Z, not from log F, so that log Z means what it means everywhere else;
 //   log F(s0) gets no cotangent.
 //   mean: transitions   sum of g(d) over the batch / number of transitions (as torchgfn, gfnx)
-//         trajectories  sum of g(d) over the batch / number of trajectories
+//         trajectories  sum of g(d) over the batch / number of trajectories (or of fragments)
 //
 // modified_db (Deleu et al. 2022; [paper, App. D.3]), for environments where every state is an
 // object. F(s) is eliminated by F(s) P_F(exit|s) = R(s), so no flow and no log Z are learned:
 //   -d = log R(s') + log P_B(s|s') + log P_F(exit|s) - log R(s) - log P_F(s'|s) - log P_F(exit|s')
-//   mean of g(d) over the steps of the batch, exits excluded. The released code for graphs has
-//   loss: huber (with delta 1).
-//   detach_exit: no gradient through log P_F(exit|s') (released code)
+//   mean of g(d) over the steps of the batch, exits excluded; 0 if there are none. The released code
+//   for graphs has loss: huber (with delta 1), and gradients through all of d.
+//   detach_exit: no gradient through log P_F(exit|s')
+//   target_exit: log P_F(exit|s') by the target network, a constant (Deleu et al.'s own code, and
+//                gfnx)
 //   A trajectory that exits at once has no step and adds nothing; log Z gets no cotangent.
 //
 // R(x) = 0 makes the loss infinite: balance needs positive rewards.
@@ -79,14 +81,17 @@ enum { MEAN_TRANSITIONS, MEAN_TRAJECTORIES };
 // reward, and its log_pf is 0; adding it there anyway makes d right for exits that were not
 // declared as such.
 typedef struct db_step {
-  bool ends, pair; // into the object; between two positions
+  bool starts, ends, pair; // at s0; into the object; between two positions
   double residual;
 } db_step;
 
 static db_step db_step_at(const flv_trajectories *t, int i, int p) {
   const int first = t->offset[i], last = t->offset[i + 1] - 1;
-  db_step s = {.pair = p < last, .ends = t->exits ? p == last : p + 1 >= last};
-  s.residual = (p == first ? t->log_z : t->log_f[p]) + t->log_pf[p];
+  const unsigned open = flv_trajectory_open(t, i);
+  db_step s = {.starts = p == first && !(open & FLV_OPEN_START),
+               .pair = p < last,
+               .ends = !(open & FLV_OPEN_END) && (t->exits ? p == last : p + 1 >= last)};
+  s.residual = (s.starts ? t->log_z : t->log_f[p]) + t->log_pf[p];
   if (s.pair) s.residual -= t->log_pb[p + 1];
   if (s.pair && s.ends) s.residual += t->log_pf[last];
   s.residual -= s.ends ? t->log_r[i] : t->log_f[p + 1];
@@ -95,8 +100,8 @@ static db_step db_step_at(const flv_trajectories *t, int i, int p) {
 
 static void db_back(const flv_trajectories *t, int i, int p, const db_step *s, double slope,
                     flv_cotangents *d) {
-  const int first = t->offset[i], last = t->offset[i + 1] - 1;
-  if (p == first)
+  const int last = t->offset[i + 1] - 1;
+  if (s->starts)
     d->log_z += slope;
   else
     d->log_f[p] += slope;
@@ -125,7 +130,7 @@ static double db_loss(const void *cfg, const flv_trajectories *t, flv_cotangents
   return loss;
 }
 
-static const flv_objective db = {.needs = FLV_NEEDS_LOG_F, .loss = db_loss};
+static const flv_objective db = {.needs = FLV_NEEDS_LOG_F | FLV_TAKES_FRAGMENTS, .loss = db_loss};
 const flv_component flv_objective_db = {
     .name = "db",
     .help = "detailed balance: mean (log F(s) + log P_F - log F(s') - log P_B)^2, F(s0) = Z",
@@ -138,8 +143,8 @@ const flv_component flv_objective_db = {
 
 #define MODIFIED_DB_KEYS(X)                                                                        \
   FLV_REGRESSION_KEYS(X)                                                                           \
-  X(BOOL, detach_exit, "false", 0, 0, "",                                                          \
-    "no gradient through log P_F(exit|s'), as in the released code")
+  X(BOOL, detach_exit, "false", 0, 0, "", "no gradient through log P_F(exit|s')")                  \
+  X(BOOL, target_exit, "false", 0, 0, "", "log P_F(exit|s') by the target network, held fixed")
 typedef struct modified_db_cfg {
   MODIFIED_DB_KEYS(FLV_FIELD)
 } modified_db_cfg;
@@ -150,27 +155,34 @@ static const flv_param modified_db_params[] = {MODIFIED_DB_KEYS(FLV_PARAM)};
 static double modified_db_loss(const void *cfg, const flv_trajectories *t, flv_cotangents *d) {
   const modified_db_cfg *o = cfg;
   const flv_regression g = FLV_REGRESSION_OF(o);
+  const double *log_exit_next = o->target_exit ? t->log_pf_exit_target : t->log_pf_exit;
   const double steps = t->offset[t->n] - t->offset[0] - t->n;
   double loss = 0.0;
   for (int i = 0; i < t->n; i++) {
     for (int p = t->offset[i]; p + 1 < t->offset[i + 1]; p++) {
       double slope;
       const double minus_d = t->log_r_state[p + 1] + t->log_pb[p + 1] + t->log_pf_exit[p] -
-                             t->log_r_state[p] - t->log_pf[p] - t->log_pf_exit[p + 1];
+                             t->log_r_state[p] - t->log_pf[p] - log_exit_next[p + 1];
       loss += flv_regress(&g, -minus_d, &slope) / steps;
       slope /= steps;
       d->log_pb[p + 1] -= slope;
       d->log_pf[p] += slope;
       d->log_pf_exit[p] -= slope;
-      if (!o->detach_exit) d->log_pf_exit[p + 1] += slope;
+      if (!o->detach_exit && !o->target_exit) d->log_pf_exit[p + 1] += slope;
     }
   }
   d->ess = t->n;
   return loss;
 }
 
-static const flv_objective modified_db = {.needs = FLV_NEEDS_EXIT | FLV_NEEDS_STATE_REWARD,
-                                          .loss = modified_db_loss};
+static unsigned modified_db_needs(const void *cfg) {
+  return ((const modified_db_cfg *)cfg)->target_exit ? FLV_NEEDS_TARGET : 0;
+}
+
+static const flv_objective modified_db = {.needs = FLV_NEEDS_EXIT | FLV_NEEDS_STATE_REWARD |
+                                                   FLV_TAKES_FRAGMENTS | FLV_SKIPS_EXITS,
+                                          .loss = modified_db_loss,
+                                          .needs_also = modified_db_needs};
 const flv_component flv_objective_modified_db = {
     .name = "modified_db",
     .help = "detailed balance without flows where every state is an object; learns no log Z",

@@ -19,7 +19,10 @@
 // coefficient 1 that GFlowNets need; at the optimum l log F(s) is the log F(s) of detailed balance.
 // alpha = 0 is soft Q-learning. Mean of g(d) over transitions.
 //
-// log Z: by (1/B) sum (log Z - log F(s0))^2, or with l log F(s0), the flow held fixed.
+// log Z: by the mean over those that begin at s0 of (log Z - log F(s0))^2, or with l log F(s0), the
+// flow held fixed.
+//
+// Fragments: flow_matching counts each state with the step that leads to it.
 #include <math.h>
 #include <stddef.h>
 
@@ -51,9 +54,12 @@ static double count_steps(const flv_trajectories *t) {
 
 // log Z towards scale * log F(s0).
 static void train_log_z(const flv_trajectories *t, double scale, flv_cotangents *d) {
-  for (int i = 0; i < t->n; i++)
-    d->log_z += 2.0 * (t->log_z - scale * t->log_f[t->offset[i]]) / t->n;
+  int starts = 0;
   d->ess = t->n;
+  for (int i = 0; i < t->n; i++) starts += !(flv_trajectory_open(t, i) & FLV_OPEN_START);
+  for (int i = 0; i < t->n; i++)
+    if (!(flv_trajectory_open(t, i) & FLV_OPEN_START))
+      d->log_z += 2.0 * (t->log_z - scale * t->log_f[t->offset[i]]) / starts;
 }
 
 // ---- flow_matching ----
@@ -61,15 +67,16 @@ static void train_log_z(const flv_trajectories *t, double scale, flv_cotangents 
 static double match(const flv_trajectories *t, const flv_regression *g, int i, double weight,
                     flv_cotangents *d) {
   const int last = t->offset[i + 1] - 1;
+  const bool ends = !(flv_trajectory_open(t, i) & FLV_OPEN_END);
   double loss = 0.0, slope;
   for (int p = t->offset[i] + 1; p <= last; p++) {
-    const bool object = p == last && !t->exits;
+    const bool object = p == last && !t->exits && ends;
     loss +=
         weight * flv_regress(g, t->log_inflow[p] - (object ? t->log_r[i] : t->log_f[p]), &slope);
     d->log_inflow[p] += weight * slope;
     if (!object) d->log_f[p] -= weight * slope;
   }
-  if (!t->exits) return loss;
+  if (!t->exits || !ends) return loss;
   loss += weight * flv_regress(g, t->log_f[last] + t->log_pf[last] - t->log_r[i], &slope);
   d->log_f[last] += weight * slope;
   d->log_pf[last] += weight * slope;
@@ -84,8 +91,8 @@ static double flow_matching_loss(const void *cfg, const flv_trajectories *t, flv
   return loss;
 }
 
-static const flv_objective flow_matching = {.needs = FLV_NEEDS_FLOWS | FLV_NEEDS_INFLOW,
-                                            .loss = flow_matching_loss};
+static const flv_objective flow_matching = {
+    .needs = FLV_NEEDS_FLOWS | FLV_NEEDS_INFLOW | FLV_TAKES_FRAGMENTS, .loss = flow_matching_loss};
 const flv_component flv_objective_flow_matching = {
     .name = "flow_matching",
     .help = "flow matching: what flows into a state flows out of it, and into an object its reward",
@@ -100,7 +107,7 @@ const flv_component flv_objective_flow_matching = {
 static double what_follows(const flv_trajectories *t, int i, int p, double scale) {
   const int last = t->offset[i + 1] - 1;
   if (p == last) return t->log_r[i];
-  const bool object = p + 1 == last && !t->exits;
+  const bool object = p + 1 == last && !t->exits && !(flv_trajectory_open(t, i) & FLV_OPEN_END);
   return t->log_pb[p + 1] + (object ? t->log_r[i] : scale * t->log_f_target[p + 1]);
 }
 
@@ -110,7 +117,8 @@ static double soft_dqn_loss(const void *cfg, const flv_trajectories *t, flv_cota
   const double scale = 1.0 / (1.0 - o->munchausen), weight = 1.0 / count_steps(t);
   double loss = 0.0, slope;
   for (int i = 0; i < t->n; i++) {
-    const int end = t->offset[i + 1] - (t->exits ? 0 : 1);
+    const bool ends = !(flv_trajectory_open(t, i) & FLV_OPEN_END);
+    const int end = t->offset[i + 1] - (t->exits && ends ? 0 : 1);
     for (int p = t->offset[i]; p < end; p++) {
       const double bonus = o->munchausen * scale * fmax(t->log_pf_target[p], o->clip);
       const double q = scale * (t->log_f[p] + t->log_pf[p]);
@@ -123,8 +131,8 @@ static double soft_dqn_loss(const void *cfg, const flv_trajectories *t, flv_cota
   return loss;
 }
 
-static const flv_objective soft_dqn = {.needs = FLV_NEEDS_FLOWS | FLV_NEEDS_TARGET,
-                                       .loss = soft_dqn_loss};
+static const flv_objective soft_dqn = {
+    .needs = FLV_NEEDS_FLOWS | FLV_NEEDS_TARGET | FLV_TAKES_FRAGMENTS, .loss = soft_dqn_loss};
 const flv_component flv_objective_soft_dqn = {.name = "soft_dqn",
                                               .help =
                                                   "soft Q-learning with Munchausen's term: P_F's "

@@ -23,7 +23,7 @@
 //   Time is quadratic in the length of trajectories.
 // fl_db: mean of g(d_{k,k+1}) over transitions, or summed over them and divided by the number of
 // trajectories (mean: as for db).
-// g: learn/regression.h.
+// g: learn/regression.h. Fragments (fl_db): an open end has the learned flow, as any node between.
 //
 // Cotangents: h_k on v_k collects + w g'(d_kj) from every j > k and - w g'(d_ik) from every i < k,
 // where w is the weight of the sub-trajectory; they sum to 0. Hence h_k on log F_k,
@@ -63,6 +63,7 @@ enum { MEAN_TRANSITIONS, MEAN_TRAJECTORIES };
 // positions.
 typedef struct chain {
   int first, last, n; // positions, steps
+  bool starts, ends;  // at s0, in the object: not a fragment's
   double *v, *h;
 } chain;
 
@@ -74,22 +75,27 @@ static double step_pf(const flv_trajectories *t, const chain *c, int k) {
 }
 
 // log_r_state NULL: flows are as learned, not forward-looking.
+static double node_flow(const flv_trajectories *t, int p, const double *log_r_state) {
+  return t->log_f[p] + (log_r_state ? log_r_state[p] : 0.0);
+}
+
 static chain chain_open(const flv_trajectories *t, int i, const double *log_r_state) {
   const int n = flv_trajectory_steps(t, i);
+  const unsigned open = flv_trajectory_open(t, i);
   const chain c = {.first = t->offset[i],
                    .last = t->offset[i + 1] - 1,
                    .n = n,
+                   .starts = !(open & FLV_OPEN_START),
+                   .ends = !(open & FLV_OPEN_END),
                    .v = t->scratch,
                    .h = t->scratch + n + 1};
   double sum = 0.0;
   for (int k = 0; k < n; k++) {
     const int p = c.first + k;
-    double log_f = k == 0 ? t->log_z : t->log_f[p];
-    if (k > 0 && log_r_state) log_f += log_r_state[p];
-    c.v[k] = log_f - sum;
+    c.v[k] = (k == 0 && c.starts ? t->log_z : node_flow(t, p, log_r_state)) - sum;
     sum += step_pf(t, &c, k) - (p < c.last ? t->log_pb[p + 1] : 0.0);
   }
-  c.v[n] = t->log_r[i] - sum;
+  c.v[n] = (c.ends ? t->log_r[i] : node_flow(t, c.last, log_r_state)) - sum;
   for (int k = 0; k <= n; k++) c.h[k] = 0.0;
   return c;
 }
@@ -98,7 +104,7 @@ static void chain_back(const chain *c, flv_cotangents *d) {
   double sum = 0.0;
   for (int k = 0; k < c->n; k++) {
     const int p = c->first + k;
-    if (k == 0)
+    if (k == 0 && c->starts)
       d->log_z += c->h[k];
     else
       d->log_f[p] += c->h[k];
@@ -106,7 +112,10 @@ static void chain_back(const chain *c, flv_cotangents *d) {
     d->log_pf[p] += sum;
     if (p < c->last) d->log_pb[p + 1] -= sum;
   }
-  if (c->first + c->n == c->last) d->log_pf[c->last] += sum;
+  if (!c->ends)
+    d->log_f[c->last] += c->h[c->n];
+  else if (c->first + c->n == c->last)
+    d->log_pf[c->last] += sum;
 }
 
 // Loss of all sub-trajectories of `length` steps, each with this weight.
@@ -186,7 +195,7 @@ static double fl_db_loss(const void *cfg, const flv_trajectories *t, flv_cotange
 
 COMPONENT(subtb, FLV_NEEDS_LOG_F, subtb_cfg, subtb_params,
           "sub-trajectory balance, SubTB(lambda): all parts of a trajectory, F(s0) = Z");
-COMPONENT(fl_db, FLV_NEEDS_LOG_F | FLV_NEEDS_STATE_REWARD, fl_db_cfg, fl_db_params,
-          "forward-looking detailed balance: log F = log F~ + log R at every state");
+COMPONENT(fl_db, FLV_NEEDS_LOG_F | FLV_NEEDS_STATE_REWARD | FLV_TAKES_FRAGMENTS, fl_db_cfg,
+          fl_db_params, "forward-looking detailed balance: log F = log F~ + log R at every state");
 COMPONENT(fl_subtb, FLV_NEEDS_LOG_F | FLV_NEEDS_STATE_REWARD, subtb_cfg, subtb_params,
           "forward-looking sub-trajectory balance: log F = log F~ + log R at every state");

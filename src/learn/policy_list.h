@@ -7,7 +7,8 @@
 
 #define FLV_POLICIES(X)                                                                            \
   X(mlp)                                                                                           \
-  X(tabular)
+  X(tabular)                                                                                       \
+  X(graph_network)
 
 #define FLV_POLICY_DECLARE(name) extern const flv_component flv_policy_##name;
 FLV_POLICIES(FLV_POLICY_DECLARE)

@@ -1,5 +1,6 @@
 #include "learn/rewards.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -21,9 +22,12 @@ void flv_rewards_free(flv_rewards *rewards) {
   *rewards = (flv_rewards){0};
 }
 
-static void take_rows(const flv_rewards *w, flv_batch *batch) {
-  for (; batch->rewarded < batch->n; batch->rewarded++)
-    batch->log_r[batch->rewarded] = w->log_r_row[flv_batch_last(batch, batch->rewarded)];
+static void take_rows(const flv_rewards *w, flv_batch *batch, bool all) {
+  for (; batch->rewarded < batch->n; batch->rewarded++) {
+    const int i = batch->rewarded;
+    const bool known = all || !(batch->open[i] & FLV_OPEN_END);
+    batch->log_r[i] = known ? w->log_r_row[flv_batch_last(batch, i)] : (double)NAN;
+  }
 }
 
 void flv_rewards_objects(flv_rewards *rewards, flv_batch *batch, const flv_reward *reward) {
@@ -35,7 +39,7 @@ void flv_rewards_objects(flv_rewards *rewards, flv_batch *batch, const flv_rewar
   const int before = w->n;
   for (int i = batch->rewarded; i < batch->n; i++) {
     const int r = flv_batch_last(batch, i);
-    if (w->known[r]) continue;
+    if (w->known[r] || batch->open[i] & FLV_OPEN_END) continue;
     w->known[r] = 1;
     memcpy(w->state + (size_t)w->n * size, flv_batch_state(batch, r), size);
     w->row[w->n++] = r;
@@ -43,11 +47,11 @@ void flv_rewards_objects(flv_rewards *rewards, flv_batch *batch, const flv_rewar
   flv_reward_log(reward, batch->env, w->n - before, w->state + (size_t)before * size,
                  w->log_r + before);
   for (int k = before; k < w->n; k++) w->log_r_row[w->row[k]] = w->log_r[k];
-  take_rows(w, batch);
+  take_rows(w, batch, false);
 }
 
 void flv_rewards_states(flv_rewards *rewards, flv_batch *batch, const flv_reward *reward) {
   flv_reward_log(reward, batch->env, batch->rows.n, batch->rows.states, rewards->log_r_row);
   batch->rewarded = 0;
-  take_rows(rewards, batch);
+  take_rows(rewards, batch, true);
 }

@@ -20,7 +20,8 @@ typedef struct flv_rewards {
 flv_status flv_rewards_init(flv_rewards *rewards, const flv_batch *batch, flv_error *err);
 void flv_rewards_free(flv_rewards *rewards);
 
-// log R of the objects of trajectories batch->rewarded and on, into batch->log_r.
+// log R of the objects of trajectories batch->rewarded and on, into batch->log_r; NaN for fragments
+// that do not end in one.
 void flv_rewards_objects(flv_rewards *rewards, flv_batch *batch, const flv_reward *reward);
 // The same, and log R of every state of the batch, into log_r_row.
 void flv_rewards_states(flv_rewards *rewards, flv_batch *batch, const flv_reward *reward);

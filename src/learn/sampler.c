@@ -16,7 +16,7 @@ flv_status flv_sampler_init(flv_sampler *sampler, const flv_batch *batch, flv_er
                             FLV_SLOT(s.count, n),
                             FLV_SLOT(s.terminal, n),
                             FLV_SLOT(s.head, n),
-                            FLV_SLOT(s.log_head, s.env->n_actions),
+                            FLV_SLOT(s.log_one, s.env->n_actions),
                             FLV_SLOT(s.log_pi, (size_t)batch->max_rows * (size_t)s.env->n_actions)};
   s.block = flv_bind(sizeof slots / sizeof *slots, slots);
   if (!s.block)
@@ -30,28 +30,6 @@ void flv_sampler_free(flv_sampler *sampler) {
   *sampler = (flv_sampler){0};
 }
 
-// Behaviour log-probabilities, by row, of all rows evaluated so far.
-static const double *behaviour(flv_sampler *s, const flv_batch *b, const flv_policy *policy,
-                               const flv_explore *explore) {
-  if (!explore->active) return b->log_pf;
-  const float *logits = b->acts.value[policy->pf];
-  for (; s->explored < b->evaluated; s->explored++) {
-    const size_t at = (size_t)s->explored * (size_t)s->env->n_actions;
-    flv_explore_log_pi(explore, policy, logits + at, b->mask + at, s->log_pi + at);
-  }
-  return s->log_pi;
-}
-
-// The same of one state, for the head that samples trajectory i.
-static const double *behaviour_of_head(flv_sampler *s, const flv_batch *b, const flv_policy *policy,
-                                       const flv_explore *explore, int i, int row) {
-  const size_t a = (size_t)s->env->n_actions, r = (size_t)row;
-  const size_t at = (r * (size_t)policy->n_heads + (size_t)s->head[i]) * a;
-  flv_explore_log_pi(explore, policy, b->acts.value[policy->heads] + at, b->mask + r * a,
-                     s->log_head);
-  return s->log_head;
-}
-
 // The action whose interval of the cumulative distribution holds u; rounding at the top falls to
 // the last action that has any probability.
 static int draw(int n, const double *log_p, double u) {
@@ -63,6 +41,55 @@ static int draw(int n, const double *log_p, double u) {
     if (u < 0.0) return a;
   }
   return last;
+}
+
+// Behaviour log-probabilities of one row, kept for those who come to it later.
+static const double *behaviour(flv_sampler *s, const flv_batch *b, const flv_policy *policy,
+                               const flv_explore *explore, int row) {
+  const size_t n = (size_t)s->env->n_actions;
+  if (!explore->active) return b->log_pf + (size_t)row * n;
+  const float *logits = b->acts.value[policy->pf];
+  if (s->filling != b->filling) s->explored = 0;
+  s->filling = b->filling;
+  for (; s->explored < b->evaluated; s->explored++) {
+    const size_t at = (size_t)s->explored * n;
+    flv_explore_log_pi(explore, policy, logits + at, b->mask + at, s->log_pi + at);
+  }
+  return s->log_pi + (size_t)row * n;
+}
+
+// The same of one head of P_F.
+static const double *behaviour_of_head(flv_sampler *s, const flv_batch *b, const flv_policy *policy,
+                                       const flv_explore *explore, int head, int row) {
+  const size_t a = (size_t)s->env->n_actions, r = (size_t)row;
+  const size_t at = (r * (size_t)policy->n_heads + (size_t)head) * a;
+  flv_explore_log_pi(explore, policy, b->acts.value[policy->heads] + at, b->mask + r * a,
+                     s->log_one);
+  return s->log_one;
+}
+
+int flv_sampler_choose_uniformly(flv_sampler *sampler, const flv_explore *explore,
+                                 const uint8_t *mask, const double u[2], double *log_pi) {
+  flv_sampler *s = sampler;
+  flv_explore_log_uniform(explore, s->env, mask, s->log_one);
+  const int action = draw(s->env->n_actions, s->log_one, u[0]);
+  *log_pi = s->log_one[action];
+  return action;
+}
+
+int flv_sampler_choose(flv_sampler *sampler, const flv_batch *batch, const flv_policy *policy,
+                       const flv_explore *explore, int head, int row, const double u[2],
+                       double *log_pi) {
+  flv_sampler *s = sampler;
+  const int n = s->env->n_actions;
+  if (explore->component && u[1] < explore->epsilon)
+    return flv_sampler_choose_uniformly(s, explore, batch->mask + (size_t)row * (size_t)n, u,
+                                        log_pi);
+  const double *log_p = explore->heads > 0 ? behaviour_of_head(s, batch, policy, explore, head, row)
+                                           : behaviour(s, batch, policy, explore, row);
+  const int action = draw(n, log_p, u[0]);
+  *log_pi = log_p[action];
+  return action;
 }
 
 // While sampling, trajectory i has the `width` places from i*width on: forwards it fills them from
@@ -114,10 +141,8 @@ static int advance(flv_sampler *s, flv_batch *b, int first, int n_active) {
   return alive;
 }
 
-// s_0 of n trajectories behind those the batch has.
+// The first states of n trajectories, which s->state holds, behind those the batch has.
 static void start(flv_sampler *s, flv_batch *b, int n) {
-  if (b->n == 0) s->explored = 0;
-  s->env->ops->reset(s->env, n, s->state);
   for (int i = 0; i < n; i++) {
     const size_t p = place(b, b->n + i, 0);
     s->active[i] = i;
@@ -125,24 +150,24 @@ static void start(flv_sampler *s, flv_batch *b, int n) {
     b->row[p] = flv_batch_row(b, s->state + (size_t)i * s->env->state_size);
     b->back[p] = b->action[p] = -1;
     b->log_pi[b->n + i] = 0.0;
+    b->open[b->n + i] = 0;
   }
 }
 
 // Goes on with the n_active trajectories behind the batch's own until all have ended.
 static void grow(flv_sampler *s, flv_batch *b, const flv_policy *policy, const flv_explore *explore,
                  flv_rng rng, int n_active, int threads) {
-  const int first = b->n, a = s->env->n_actions;
+  const int first = b->n;
   for (int step = 0; n_active > 0; step++) {
     flv_batch_evaluate_pf(b, policy, threads);
-    const double *log_pi = explore->heads > 0 ? NULL : behaviour(s, b, policy, explore);
     for (int k = 0; k < n_active; k++) {
       const int i = s->active[k];
       const size_t p = place(b, first + i, s->count[i] - 1);
-      const double *row = log_pi ? log_pi + (size_t)b->row[p] * (size_t)a
-                                 : behaviour_of_head(s, b, policy, explore, i, b->row[p]);
-      const int action = draw(a, row, flv_rng_uniform(rng, (uint32_t)i, (uint32_t)step));
-      b->action[p] = s->action[k] = action;
-      b->log_pi[first + i] += row[action];
+      double u[2], log_pi;
+      flv_rng_uniform2(rng, (uint32_t)i, (uint32_t)step, u);
+      b->action[p] = s->action[k] =
+          flv_sampler_choose(s, b, policy, explore, s->head[i], b->row[p], u, &log_pi);
+      b->log_pi[first + i] += log_pi;
     }
     n_active = advance(s, b, first, n_active);
   }
@@ -150,6 +175,7 @@ static void grow(flv_sampler *s, flv_batch *b, const flv_policy *policy, const f
 
 void flv_sampler_run(flv_sampler *sampler, flv_batch *batch, const flv_policy *policy,
                      const flv_explore *explore, flv_rng rng, int n, int threads) {
+  batch->env->ops->reset(batch->env, n, sampler->state);
   start(sampler, batch, n);
   flv_rng heads = rng;
   heads.purpose = FLV_RNG_HEAD;
@@ -176,6 +202,7 @@ void flv_sampler_regrow(flv_sampler *sampler, flv_batch *batch, const flv_policy
     s->active[i] = i;
     s->count[i] = cut[i] + 1;
     b->log_pi[b->n + i] = 0.0;
+    b->open[b->n + i] = 0;
   }
   grow(s, b, policy, explore, rng, n, threads);
   pack(b, b->n, n, s->count, false);
@@ -184,7 +211,6 @@ void flv_sampler_regrow(flv_sampler *sampler, flv_batch *batch, const flv_policy
 // ---- backwards ----
 
 static void start_back(flv_sampler *s, flv_batch *b, const void *states, int n) {
-  if (b->n == 0) s->explored = 0;
   memcpy(s->state, states, (size_t)n * s->env->state_size);
   for (int i = 0; i < n; i++) {
     const size_t p = place(b, b->n + i, b->width - 1);
@@ -193,6 +219,7 @@ static void start_back(flv_sampler *s, flv_batch *b, const void *states, int n) 
     b->row[p] = flv_batch_row(b, s->state + (size_t)i * s->env->state_size);
     b->action[p] = s->env->exit_action; // -1 where there is none
     b->log_pi[b->n + i] = 0.0;
+    b->open[b->n + i] = 0;
   }
 }
 
@@ -242,10 +269,8 @@ void flv_sampler_run_back(flv_sampler *sampler, flv_batch *batch, const flv_poli
 
 // ---- recorded ----
 
-void flv_sampler_append(flv_sampler *sampler, flv_batch *batch, int length, const int32_t *action,
-                        double log_pi) {
-  flv_sampler *s = sampler;
-  flv_batch *b = batch;
+// From s->state on.
+static void append(flv_sampler *s, flv_batch *b, int length, const int32_t *action, double log_pi) {
   const int i = b->n;
   start(s, b, 1);
   for (int t = 0; t < length; t++) {
@@ -255,4 +280,23 @@ void flv_sampler_append(flv_sampler *sampler, flv_batch *batch, int length, cons
   }
   b->log_pi[i] = log_pi;
   pack(b, i, 1, s->count, false);
+}
+
+void flv_sampler_append(flv_sampler *sampler, flv_batch *batch, int length, const int32_t *action,
+                        double log_pi) {
+  batch->env->ops->reset(batch->env, 1, sampler->state);
+  append(sampler, batch, length, action, log_pi);
+}
+
+void flv_sampler_append_fragment(flv_sampler *sampler, flv_batch *batch, const void *state,
+                                 int length, const int32_t *action, double log_pi) {
+  flv_sampler *s = sampler;
+  const flv_env *env = s->env;
+  const int i = batch->n;
+  env->ops->reset(env, 1, s->state);
+  const bool starts = memcmp(s->state, state, env->state_size) == 0;
+  memcpy(s->state, state, env->state_size);
+  append(s, batch, length, action, log_pi);
+  const bool ends = env->exit_action >= 0 ? action[length - 1] == env->exit_action : s->terminal[0];
+  batch->open[i] = (uint8_t)((starts ? 0 : FLV_OPEN_START) | (ends ? 0 : FLV_OPEN_END));
 }

@@ -18,13 +18,23 @@ typedef struct flv_sampler { // working memory of one step of all trajectories
   uint8_t *terminal;              // [max_n]
   double *log_pi;                 // [max_rows, n_actions] behaviour, when it differs from P_F
   int explored;                   // rows of log_pi that are filled
+  uint64_t filling;               // of the batch, to which they belong
   int32_t *head;                  // [max_n] of P_F that samples the trajectory, if there are any
-  double *log_head;               // [n_actions] behaviour of one head at one state
+  double *log_one;                // [n_actions] behaviour at one state: of a head, or uniform
   void *block;
 } flv_sampler;
 
 flv_status flv_sampler_init(flv_sampler *sampler, const flv_batch *batch, flv_error *err);
 void flv_sampler_free(flv_sampler *sampler);
+
+// One action of the behaviour policy at an evaluated row of the batch, from two uniform numbers, and
+// its log-probability. head: of P_F, where they sample.
+int flv_sampler_choose(flv_sampler *sampler, const flv_batch *batch, const flv_policy *policy,
+                       const flv_explore *explore, int head, int row, const double u[2],
+                       double *log_pi);
+// The same of the uniform policy, at a state that need not be in a batch.
+int flv_sampler_choose_uniformly(flv_sampler *sampler, const flv_explore *explore,
+                                 const uint8_t *mask, const double u[2], double *log_pi);
 
 // Appends n trajectories from the behaviour policy; trajectory i draws at item i of rng (its head,
 // where there are any, at that of FLV_RNG_HEAD).
@@ -46,8 +56,11 @@ void flv_sampler_run_back(flv_sampler *sampler, flv_batch *batch, const flv_poli
                           const void *states, flv_rng rng, int n, int threads);
 
 // Appends one known trajectory: length actions and the log-probability recorded with them. Its new
-// rows wait for flv_batch_evaluate_pf.
+// rows wait for flv_batch_evaluate_pf. A fragment begins at `state` and says in batch->open what it
+// lacks.
 void flv_sampler_append(flv_sampler *sampler, flv_batch *batch, int length, const int32_t *action,
                         double log_pi);
+void flv_sampler_append_fragment(flv_sampler *sampler, flv_batch *batch, const void *state,
+                                 int length, const int32_t *action, double log_pi);
 
 #endif

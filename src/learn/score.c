@@ -35,6 +35,7 @@ flv_status flv_score_init(flv_score *score, const flv_batch *batch, unsigned nee
                             FLV_SLOT(s.out.log_inflow, i * p),
                             FLV_SLOT(s.log_pf_target, g * p),
                             FLV_SLOT(s.log_f_target, g * f * p),
+                            FLV_SLOT(s.log_pf_exit_target, g * e * p),
                             FLV_SLOT(s.d_pf, r * (size_t)env->n_actions),
                             FLV_SLOT(s.d_pb, r * (size_t)env->n_back),
                             FLV_SLOT(s.d_log_f, f * r),
@@ -55,6 +56,7 @@ flv_status flv_score_init(flv_score *score, const flv_batch *batch, unsigned nee
   s.in.log_inflow = i ? s.log_inflow : NULL;
   s.in.log_pf_target = g ? s.log_pf_target : NULL;
   s.in.log_f_target = g && f ? s.log_f_target : NULL;
+  s.in.log_pf_exit_target = g && e ? s.log_pf_exit_target : NULL;
   if (!f) s.out.log_f = NULL;
   if (!e) s.out.log_pf_exit = NULL;
   if (!i) s.out.log_inflow = NULL;
@@ -110,12 +112,15 @@ void flv_score_gather(flv_score *score, const flv_batch *batch, const flv_policy
     if (s->in.log_pf_target)
       s->log_pf_target[p] = action < 0 ? 0.0 : target->log_pf[r * a + (size_t)action];
     if (s->in.log_f_target) s->log_f_target[p] = target->log_sum[r];
+    if (s->in.log_pf_exit_target)
+      s->log_pf_exit_target[p] = target->log_pf[r * a + (size_t)env->exit_action];
   }
   s->in.n = n;
   s->in.exits = env->exit_action >= 0;
   s->in.offset = batch->offset;
   s->in.log_r = batch->log_r;
   s->in.log_pi = batch->log_pi;
+  s->in.open = batch->open;
   s->in.log_z = (double)*flv_policy_log_z(policy);
   clear_cotangents(&s->out, n_positions, n);
 }

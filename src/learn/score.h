@@ -20,6 +20,7 @@ typedef struct flv_score {
   flv_inflow inflow;                                           // of objectives that need it
   double *log_pf, *log_pb, *log_f, *log_pf_exit, *log_r_state; // [positions]
   double *log_inflow, *log_pf_target, *log_f_target;           // [positions]
+  double *log_pf_exit_target;                                  // [positions]
   double *d_log_n;               // [max_rows] where P_B's rule needs it
   double *d_pf, *d_pb, *d_log_f; // [max_rows, n_actions | n_back | 1]
   void *block;

@@ -9,6 +9,7 @@
 #include "learn/policy.h"
 #include "learn/replay.h"
 #include "learn/search.h"
+#include "learn/stepwise.h"
 #include "learn/target_net.h"
 #include "nn/optim.h"
 #include "reward/reward_list.h"
@@ -32,6 +33,7 @@ static const flv_section sections[] = {
     {"objective", "what training minimises", flv_objective_list},
     {"backward", "backward policy: how P_B learns", flv_backward_list},
     {"exploration", "behaviour policy that makes the trajectories", flv_explore_list},
+    {"collect", "how fresh data are collected", flv_collect_list},
     {"local_search", "local search around fresh trajectories", flv_search_list},
     {"replay", "past trajectories used again", flv_replay_list},
     {"data", "given objects to train on", flv_given_list},

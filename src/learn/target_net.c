@@ -5,7 +5,8 @@
 #include "base/memory.h"
 
 #define TARGET_KEYS(X)                                                                             \
-  X(REAL, tau, "0.25", 1e-6, 1, "", "share of the parameters that the target takes on per update")
+  X(REAL, tau, "0.25", 1e-6, 1, "", "share of the parameters that the target takes on each time")  \
+  X(LONG, every, "1", 1, 1e12, "", "updates from one time to the next; with tau 1 a periodic copy")
 typedef struct target_cfg {
   TARGET_KEYS(FLV_FIELD)
 } target_cfg;
@@ -23,7 +24,8 @@ const flv_component *const flv_target_net_list[] = {&component, NULL};
 
 flv_status flv_target_net_init(flv_target_net *target, const void *cfg, const flv_policy *policy,
                                const flv_batch *batch, flv_error *err) {
-  flv_target_net t = {.policy = *policy, .tau = ((const target_cfg *)cfg)->tau};
+  const target_cfg *c = cfg;
+  flv_target_net t = {.policy = *policy, .tau = c->tau, .every = c->every};
   t.policy.params = flv_alloc(policy->n_params * sizeof *policy->params);
   if (!t.policy.params) return flv_fail(err, FLV_ENOMEM, "out of memory for the target network");
   memcpy(t.policy.params, policy->params, policy->n_params * sizeof *policy->params);
@@ -52,7 +54,8 @@ void flv_target_net_evaluate(flv_target_net *target, const flv_batch *batch, int
   flv_batch_evaluate_rest(shadow, &target->policy, threads);
 }
 
-void flv_target_net_update(flv_target_net *target, const flv_policy *policy) {
+void flv_target_net_update(flv_target_net *target, const flv_policy *policy, int64_t updates) {
+  if (updates % target->every != 0) return;
   float *slow = target->policy.params;
   for (size_t i = 0; i < policy->n_params; i++)
     slow[i] += (float)target->tau * (policy->params[i] - slow[i]);

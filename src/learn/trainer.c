@@ -22,18 +22,18 @@ static flv_status make_learner(flv_trainer *t, flv_error *err) {
   const flv_config *cfg = t->cfg;
   t->objective = flv_config_component(cfg, "objective")->impl;
   t->objective_cfg = flv_config_values(cfg, "objective");
+  const unsigned wanted = flv_objective_needs(t->objective, t->objective_cfg);
   const flv_component *backward = flv_config_component(cfg, "backward");
   double share;
   const int heads = flv_explore_heads(flv_config_values(cfg, "exploration"), &share);
-  const unsigned needs =
-      t->objective->needs | flv_backward_needs(backward) | (unsigned)heads << FLV_HEADS_SHIFT;
+  const unsigned needs = wanted | flv_backward_needs(backward) | (unsigned)heads << FLV_HEADS_SHIFT;
   FLV_TRY(flv_policy_init(&t->policy, t->env, flv_config_component(cfg, "policy"),
                           flv_config_values(cfg, "policy"), needs, (uint64_t)t->train->seed, err));
   FLV_TRY(flv_backward_init(&t->backward, backward, flv_config_values(cfg, "backward"), &t->policy,
                             t->train->batch, err));
   const int n = t->train->batch + flv_backward_extra(&t->backward, t->train->batch);
   FLV_TRY(flv_batch_init(&t->batch, &t->policy, n, t->train->intern, true, err));
-  t->has_target = t->objective->needs & FLV_NEEDS_TARGET || t->backward.rule == FLV_BACKWARD_TLM;
+  t->has_target = wanted & FLV_NEEDS_TARGET || t->backward.rule == FLV_BACKWARD_TLM;
   if (t->has_target)
     FLV_TRY(flv_target_net_init(&t->target, flv_config_values(cfg, "target_network"), &t->policy,
                                 &t->batch, err));
@@ -127,19 +127,35 @@ static flv_status check_finite(const flv_trainer *t, double loss, double grad_no
   return FLV_OK;
 }
 
+// Means over the objects that are known: of fragments, those that end in one.
+static double mean_log_r(const flv_batch *b, int n) {
+  double sum = 0.0;
+  int known = 0;
+  for (int i = 0; i < n; i++) {
+    if (isnan(b->log_r[i]) && b->open[i] & FLV_OPEN_END) continue;
+    sum += b->log_r[i];
+    known++;
+  }
+  return sum / known;
+}
+
+static double mean_length(const flv_batch *b, int n) {
+  int without = 0; // positions where no action is taken
+  for (int i = 0; i < n; i++) without += b->action[b->offset[i + 1] - 1] < 0;
+  return (double)b->offset[n] / n - (double)without / n;
+}
+
 static void fill_stats(const flv_trainer *t, flv_stats *stats, double loss, double grad_norm) {
   const flv_batch *b = &t->batch;
   const int n = t->score.in.n;
-  double sum = 0.0;
-  for (int i = 0; i < n; i++) sum += b->log_r[i];
   *stats = (flv_stats){
       .iteration = t->iteration,
       .trajectories = t->trajectories,
       .loss = loss,
       .log_z = (double)*flv_policy_log_z(&t->policy),
       .ess = t->score.out.ess,
-      .mean_log_r = sum / n,
-      .mean_length = (double)b->offset[n] / n - (t->env->exit_action < 0),
+      .mean_log_r = mean_log_r(b, n),
+      .mean_length = mean_length(b, n),
       .states = b->offset[b->n],
       .distinct = b->rows.n,
       .lr_factor = t->optim.lr_factor,
@@ -168,7 +184,7 @@ flv_status flv_trainer_step(flv_trainer *trainer, flv_stats *stats, flv_error *e
   flv_replay_learn(&t->collector.replay, &t->score.in);
   t->optim.lr_factor = flv_schedule_at(&t->schedule, t->iteration, t->train->iterations);
   flv_optim_step(&t->optim, t->policy.params, t->grad, norm, threads.rest);
-  if (t->has_target) flv_target_net_update(&t->target, &t->policy);
+  if (t->has_target) flv_target_net_update(&t->target, &t->policy, t->iteration + 1);
   flv_trainer_report_step(t, loss, norm);
   flv_pace_end(&t->pace, t->batch.rows.n);
   t->iteration++;

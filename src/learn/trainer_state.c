@@ -22,11 +22,12 @@ static void add(list *l, const char *name, flv_dtype dtype, int64_t rows, int64_
   l->n++;
 }
 
-static void add_replay(list *l, const char *name, const flv_replay *replay) {
+// size: of a state, in bytes.
+static void add_replay(list *l, const char *name, const flv_replay *replay, int64_t size) {
   const flv_replay *r = replay;
   if (r->capacity == 0) return;
   const int64_t n = r->capacity, nodes = 2 * (int64_t)r->tree.leaves;
-  const bool weighted = r->by != FLV_PRIORITY_UNIFORM;
+  const bool weighted = r->by != FLV_PRIORITY_UNIFORM, whole = !r->objects && !r->steps;
   const struct {
     const char *name;
     int64_t rows, cols;
@@ -34,9 +35,10 @@ static void add_replay(list *l, const char *name, const flv_replay *replay) {
     flv_dtype dtype;
     bool held;
   } part[] = {{"pushed", 1, 0, r->pushed, FLV_I64, true},
-              {"length", n, 0, r->length, FLV_I32, !r->objects},
+              {"length", n, 0, r->length, FLV_I32, whole},
               {"action", n, r->width, r->action, FLV_I32, !r->objects},
-              {"log_pi", n, 0, r->log_pi, FLV_F64, !r->objects},
+              {"log_pi", n, 0, r->log_pi, FLV_F64, whole},
+              {"state", n, size, r->state, FLV_U8, r->steps},
               {"object", n, (int64_t)r->recent.record_size, r->recent.records, FLV_U8, r->objects},
               {"slot", r->recent.slots, 0, r->recent.slot, FLV_I32, r->objects},
               {"log_sum", nodes, 0, r->tree.log_sum, FLV_F64, weighted},
@@ -46,6 +48,16 @@ static void add_replay(list *l, const char *name, const flv_replay *replay) {
     snprintf(full, sizeof full, "%s.%s", name, part[i].name);
     if (part[i].held) add(l, full, part[i].dtype, part[i].rows, part[i].cols, part[i].data);
   }
+}
+
+static void add_stepwise(list *l, const flv_stepwise *s, int64_t size) {
+  if (s->n == 0) return;
+  add(l, "collect.steps", FLV_I64, 1, 0, s->steps);
+  add(l, "collect.episode", FLV_I64, s->n, 0, s->episode);
+  add(l, "collect.length", FLV_I32, s->n, 0, s->length);
+  add(l, "collect.action", FLV_I32, s->n, s->width, s->action);
+  add(l, "collect.log_pi", FLV_F64, s->n, 0, s->log_pi);
+  add(l, "collect.state", FLV_U8, s->n, size, s->state);
 }
 
 int flv_trainer_tensors(flv_trainer *trainer, flv_tensor *tensors, int max) {
@@ -58,7 +70,7 @@ int flv_trainer_tensors(flv_trainer *trainer, flv_tensor *tensors, int max) {
         t->policy.params + w->offset);
   }
   add(&l, "log_z", FLV_F32, 1, 0, flv_policy_log_z(&t->policy));
-  const int64_t n = (int64_t)t->policy.n_params;
+  const int64_t n = (int64_t)t->policy.n_params, size = (int64_t)t->env->state_size;
   add(&l, "optimiser.m", FLV_F32, n, 0, t->optim.m);
   add(&l, "optimiser.v", FLV_F32, n, 0, t->optim.v);
   add(&l, "optimiser.step", FLV_I64, 1, 0, &t->optim.step);
@@ -69,8 +81,9 @@ int flv_trainer_tensors(flv_trainer *trainer, flv_tensor *tensors, int max) {
   add(&l, "iteration", FLV_I64, 1, 0, &t->iteration);
   add(&l, "trajectories", FLV_I64, 1, 0, &t->trajectories);
   if (t->has_target) add(&l, "target_network", FLV_F32, n, 0, t->target.policy.params);
-  add_replay(&l, "replay", &t->collector.replay);
-  add_replay(&l, "backward", &t->backward.past);
+  add_replay(&l, "replay", &t->collector.replay, size);
+  add_replay(&l, "backward", &t->backward.past, size);
+  add_stepwise(&l, &t->collector.stepwise, size);
   return l.n;
 }
 

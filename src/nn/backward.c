@@ -1,4 +1,4 @@
-// Backward. Chunk c of rows runs through all ops, last to first, in shard c mod n_shards: working
+// Backward. Chunk c of rows runs through all ops, last to first, in shard c mod shards: working
 // gradients of its rows in the shard's slots, weight gradients added into the shard's block. A
 // shard is one task and does its chunks in order; at the end the shards are summed in order. So the
 // bits are those of the shape alone.
@@ -10,7 +10,10 @@
 #include "nn/net.h"
 #include "nn/ops.h"
 
-enum { SUM_FLOATS = 1 << 13 }; // per task of the final sum
+enum {
+  SUM_FLOATS = 1 << 13, // per task of the final sum
+  FEW_SHARDS = 4        // for batches in which a shard would have a single chunk
+};
 
 typedef struct backward {
   const flv_net *net;
@@ -35,6 +38,14 @@ static void run_ops(const backward *b, int s, int row0, int rows, bool tables, b
   }
 }
 
+// A shard costs a gradient of its own, written and summed whatever its rows, so a few that have
+// more to do are faster, until there are rows enough for all.
+static int count_shards(const flv_net *net, const flv_acts *acts, int rows, int chunks) {
+  int shards = rows < FLV_NET_SHARDS * flv_chunk_most(net) ? FEW_SHARDS : FLV_NET_SHARDS;
+  if (shards > acts->n_shards) shards = acts->n_shards;
+  return shards < chunks ? shards : chunks;
+}
+
 static void run_shard(void *context, int s) {
   const backward *b = context;
   const flv_net *net = b->net;
@@ -43,7 +54,7 @@ static void run_shard(void *context, int s) {
     memset(shard_block(b, s), 0, net->n_params * sizeof(float));
     memset(b->acts->table_grad[s], 0, net->n_table * sizeof(float));
   }
-  for (int chunk = s; chunk < b->chunks; chunk += b->acts->n_shards) {
+  for (int chunk = s; chunk < b->chunks; chunk += b->shards) {
     const int begin = flv_chunk_begin(b->rows, b->want, chunk);
     const int n = flv_chunk_begin(b->rows, b->want, chunk + 1) - begin;
     assert(n <= flv_chunk_rows(net));
@@ -97,7 +108,7 @@ void flv_net_backward(const flv_net *net, const float *params, flv_acts *acts, i
   backward b = {.net = net, .params = params, .acts = acts, .grad = grad, .rows = rows};
   b.want = flv_chunk_want(net, rows);
   b.chunks = flv_chunk_count(rows, b.want);
-  b.shards = b.chunks < acts->n_shards ? b.chunks : acts->n_shards;
+  b.shards = count_shards(net, acts, rows, b.chunks);
   if (net->n_nodes == 0) clear_rest(net, &acts->plan, grad);
   flv_parallel(threads, b.shards, run_shard, &b);
   if (b.shards > 1)

@@ -3,6 +3,14 @@
 #include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "fluvial/blas.h"
+
+// Weak: other CBLAS libraries do not have it.
+extern char *openblas_get_corename(void) __attribute__((weak));
 
 enum { M = 61, N = 67, K = 71 };
 
@@ -42,3 +50,31 @@ flv_status flv_blas_check(flv_error *err) {
       "the BLAS library computes wrong matrix products on this processor; try another BLAS, or "
       "set the environment variable OPENBLAS_CORETYPE=Haswell");
 }
+
+#if defined(__linux__) && defined(__x86_64__)
+// Of OpenBLAS, for processors without AVX2.
+static bool generic(const char *core) {
+  static const char *const names[] = {"Generic",      "Prescott", "Core2",     "Penryn",
+                                      "Dunnington",   "Nehalem",  "Atom",      "Opteron",
+                                      "Opteron_SSE3", "Nano",     "Barcelona", "Sandybridge"};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+    if (strcasecmp(core, names[i]) == 0) return true;
+  return false;
+}
+
+static const char *best_kernels(void) {
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl"))
+    return "SkylakeX";
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? "Haswell" : NULL;
+}
+
+void flv_blas_restart(char **argv) {
+  static const char variable[] = "OPENBLAS_CORETYPE";
+  if (!openblas_get_corename || getenv(variable) || !generic(openblas_get_corename())) return;
+  const char *kernels = best_kernels();
+  if (kernels && setenv(variable, kernels, 0) == 0) execv("/proc/self/exe", argv);
+}
+#else
+void flv_blas_restart(char **argv) { (void)argv; }
+#endif

@@ -73,6 +73,10 @@ typedef struct kernels {
       memcpy(last + k * UNIT, w + (size_t)(in - tail + k) * (size_t)n, (size_t)n * sizeof *last);  \
     for (; rows >= HIGH; rows -= HIGH, x += HIGH * in, y += HIGH * n)                              \
       NAME##_narrow_tile(HIGH, in, n, tail, add, x, w, last, y);                                   \
+    if (rows >= TILE) {                                                                            \
+      NAME##_narrow_tile(TILE, in, n, tail, add, x, w, last, y);                                   \
+      rows -= TILE, x += TILE * in, y += TILE * n;                                                 \
+    }                                                                                              \
     for (; rows > 0; rows--, x += in, y += n)                                                      \
       NAME##_narrow_tile(1, in, n, tail, add, x, w, last, y);                                      \
   }                                                                                                \

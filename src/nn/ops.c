@@ -110,16 +110,16 @@ void flv_run_rows(const flv_net *net, const float *params, const flv_acts *acts,
 enum { STATES_MIN = 128, STATES_MAX = 512, NODES_MAX = 512, GRAPHS_MIN = 32, SLACK = 32 };
 
 // Of a graph's rows most are those of its nodes.
-static int longest(const flv_net *net) {
+int flv_chunk_most(const flv_net *net) {
   if (net->n_nodes == 0) return STATES_MAX;
   const int states = NODES_MAX / net->n_nodes / 16 * 16;
   return states > GRAPHS_MIN ? states : GRAPHS_MIN;
 }
 
-int flv_chunk_rows(const flv_net *net) { return longest(net) + SLACK; }
+int flv_chunk_rows(const flv_net *net) { return flv_chunk_most(net) + SLACK; }
 
 int flv_chunk_want(const flv_net *net, int rows) {
-  const int most = longest(net), least = net->n_nodes == 0 ? STATES_MIN : GRAPHS_MIN;
+  const int most = flv_chunk_most(net), least = net->n_nodes == 0 ? STATES_MIN : GRAPHS_MIN;
   const int rounds = (rows + FLV_NET_SHARDS * most - 1) / (FLV_NET_SHARDS * most);
   const int chunks = FLV_NET_SHARDS * (rounds > 0 ? rounds : 1);
   const int want = (rows + chunks - 1) / chunks;

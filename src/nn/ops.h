@@ -86,9 +86,10 @@ void flv_run_rows(const flv_net *net, const float *params, const flv_acts *acts,
                   int shard, int row0, int rows);
 
 // States per chunk for a batch of `rows`, to be given to flv_chunk_count: about as many as suit
-// BLAS and the cache, and such that the number of chunks is a multiple of FLV_NET_SHARDS where
-// there are states enough. No chunk is longer than flv_chunk_rows(net).
+// BLAS and the cache, flv_chunk_most(net) at most, and such that the number of chunks is a multiple
+// of FLV_NET_SHARDS where there are states enough. No chunk is longer than flv_chunk_rows(net).
 int flv_chunk_want(const flv_net *net, int rows);
+int flv_chunk_most(const flv_net *net);
 int flv_chunk_rows(const flv_net *net);
 
 #endif

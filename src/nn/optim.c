@@ -5,6 +5,9 @@
 //   adamw   p *= 1 - a weight_decay first, then the same                 [Loshchilov & Hutter 2019]
 //   sgd     m = momentum m + g       p -= a m
 //
+// log_z: sgd gives log Z the last rule with a momentum of its own, whatever the networks have. (The
+// released code for graphs: Adam, and for log Z sgd with rate 0.1 and momentum 0.8.)
+//
 // One pass over the block, cut into fixed ranges; every entry is its own, so threads change no bit.
 #include "nn/optim.h"
 
@@ -19,6 +22,8 @@
   X(REAL, lr_pb, "-1", -1, 1e6, "", "learning rate of P_B's own network; negative: as lr")         \
   X(REAL, lr_log_f, "-1", -1, 1e6, "", "learning rate of log F's own network; negative: as lr")    \
   X(REAL, lr_log_z, "0.1", 0, 1e6, "", "learning rate of log Z")                                   \
+  X(CHOICE, log_z, "same", 0, 0, "same|sgd", "rule for log Z: this optimiser's, or sgd")           \
+  X(REAL, momentum_log_z, "0.8", 0, 0.999999, "", "log_z: sgd; decay of its velocity")             \
   X(BOOL, freeze_pb, "false", 0, 1, "",                                                            \
     "never update P_B: the released code did so when it had no schedule; this reproduces it")      \
   X(REAL, clip_norm, "0", 0, 1e30, "", "largest gradient norm, log Z apart; 0: never clip")
@@ -38,6 +43,8 @@ typedef struct optim_cfg {
   DECAY_KEYS(FLV_FIELD)
   MOMENTUM_KEYS(FLV_FIELD)
 } optim_cfg;
+
+enum { LOG_Z_SAME, LOG_Z_SGD };
 
 #define FLV_STRUCT optim_cfg
 static const flv_param adam_params[] = {RATE_KEYS(FLV_PARAM) MOMENT_KEYS(FLV_PARAM)};
@@ -95,13 +102,17 @@ typedef struct coefficients { // of one update in one group
   float decay;     // 1 - a weight_decay
 } coefficients;
 
+// Moments of weights that get no gradient fade, and would stay denormal, in which arithmetic is some
+// twenty times slower; here the root of the second moment is far below any eps.
+static inline float settled(float moment) { return fabsf(moment) < 1e-37f ? 0.0f : moment; }
+
 FLV_SIMD static void adam_update(size_t n, const coefficients *coef, const float *restrict g,
                                  float *restrict m, float *restrict v, float *restrict p) {
   const coefficients c = *coef;
   for (size_t i = 0; i < n; i++) {
     const float d = c.scale * g[i];
-    m[i] = c.keep1 * m[i] + c.take1 * d;
-    v[i] = c.keep2 * v[i] + c.take2 * (d * d);
+    m[i] = settled(c.keep1 * m[i] + c.take1 * d);
+    v[i] = settled(c.keep2 * v[i] + c.take2 * (d * d));
     p[i] = c.decay * p[i] - c.step * m[i] / (sqrtf(v[i]) * c.root + c.eps);
   }
 }
@@ -125,11 +136,16 @@ typedef struct update {
 
 enum { RANGE_FLOATS = 1 << 14 };
 
+static bool by_sgd(const flv_optim *o, int group) {
+  const optim_cfg *cfg = o->cfg;
+  return o->component == &sgd || (group == FLV_GROUP_LOG_Z && cfg->log_z == LOG_Z_SGD);
+}
+
 static void update_span(const update *u, int group, size_t begin, size_t end) {
   if (u->frozen[group] || begin >= end) return;
   const flv_optim *o = u->optim;
   const coefficients *c = &u->group[group];
-  if (o->component == &sgd)
+  if (by_sgd(o, group))
     sgd_update(end - begin, c, u->grad + begin, o->m + begin, u->params + begin);
   else
     adam_update(end - begin, c, u->grad + begin, o->m + begin, o->v + begin, u->params + begin);
@@ -159,8 +175,9 @@ static coefficients group_coefficients(const flv_optim *o, int group, double rat
   const optim_cfg *cfg = o->cfg;
   const double t = (double)o->step;
   coefficients c = {.scale = group == FLV_GROUP_LOG_Z ? 1.0f : (float)scale, .decay = 1.0f};
-  if (o->component == &sgd) {
-    c.keep1 = (float)cfg->momentum;
+  if (by_sgd(o, group)) {
+    const bool own = group == FLV_GROUP_LOG_Z && cfg->log_z == LOG_Z_SGD;
+    c.keep1 = (float)(own ? cfg->momentum_log_z : cfg->momentum);
     c.step = (float)rate;
     return c;
   }

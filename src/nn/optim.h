@@ -36,7 +36,7 @@ double flv_grad_norm(size_t n, const float *grad);
 // One update of params[n] from grad[n] (n = net->n_params + 16: the block and, at net->n_params,
 // log Z). grad_norm is flv_grad_norm(net->n_params, grad): log Z does not belong to it. With cfg's
 // clip_norm c > 0 the gradient of the block is scaled so that its norm is at most c. Weight decay
-// leaves log Z alone. A rate of 0 leaves moments as they are.
+// leaves log Z alone, whose rule may be another (log_z). A rate of 0 leaves moments as they are.
 void flv_optim_step(flv_optim *optim, float *params, const float *grad, double grad_norm,
                     int threads);
 

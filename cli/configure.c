@@ -4,31 +4,38 @@
 #include <string.h>
 #include <sys/stat.h>
 
+bool cli_set_values(const cli_verb *verb, flv_config *cfg, int n_set, const char *const *set,
+                    int *code) {
+  *code = CLI_USAGE;
+  for (int i = 0; i < n_set; i++) {
+    char key[FLV_TEXT_MAX];
+    flv_error err = {0};
+    const char *equals = strchr(set[i], '=');
+    const int length = equals ? (int)(equals - set[i]) : 0;
+    if (length < 1 || length >= (int)sizeof key) {
+      cli_misused(verb, "--set %.100s: expected KEY=VALUE", set[i]);
+      return false;
+    }
+    snprintf(key, sizeof key, "%.*s", length, set[i]);
+    if (flv_config_set(cfg, key, equals + 1, &err) != FLV_OK) {
+      cli_fail("--set %.100s: %s", set[i], err.text);
+      return false;
+    }
+  }
+  *code = CLI_OK;
+  return true;
+}
+
 flv_config *cli_configure(const cli_verb *verb, const char *path, int n_set, const char *const *set,
                           int *code) {
   flv_error err = {0};
   flv_config *cfg = flv_config_new(&err);
-  flv_status status = cfg ? flv_config_load(cfg, path, &err) : err.status;
+  const flv_status status = cfg ? flv_config_load(cfg, path, &err) : err.status;
   *code = CLI_FAILED;
-  if (status != FLV_OK) cli_fail("%s", err.text);
-  for (int i = 0; i < n_set && status == FLV_OK; i++) {
-    char key[FLV_TEXT_MAX];
-    const char *equals = strchr(set[i], '=');
-    const int length = equals ? (int)(equals - set[i]) : 0;
-    status = FLV_EINVAL;
-    *code = CLI_USAGE;
-    if (length < 1 || length >= (int)sizeof key) {
-      cli_misused(verb, "--set %.100s: expected KEY=VALUE", set[i]);
-      break;
-    }
-    snprintf(key, sizeof key, "%.*s", length, set[i]);
-    status = flv_config_set(cfg, key, equals + 1, &err);
-    if (status != FLV_OK) cli_fail("--set %.100s: %s", set[i], err.text);
-  }
-  if (status == FLV_OK) {
-    *code = CLI_OK;
+  if (status != FLV_OK)
+    cli_fail("%s", err.text);
+  else if (cli_set_values(verb, cfg, n_set, set, code))
     return cfg;
-  }
   flv_config_free(cfg);
   return NULL;
 }

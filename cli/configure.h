@@ -17,6 +17,10 @@ enum { CLI_MAX_SET = 256, CLI_SET_KEY = 's' };
 flv_config *cli_configure(const cli_verb *verb, const char *path, int n_set, const char *const *set,
                           int *code);
 
+// The second half of it, on a configuration that is there: false after a message.
+bool cli_set_values(const cli_verb *verb, flv_config *cfg, int n_set, const char *const *set,
+                    int *code);
+
 // A folder that does not exist yet for what is made of the configuration at path: PARENT/NAME, or
 // PARENT/NAME-2 ... False after a message.
 bool cli_free_folder(char *out, int size, const char *parent, const char *path);

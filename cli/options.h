@@ -28,7 +28,7 @@ typedef struct cli_verb {
 } cli_verb;
 
 extern const cli_verb cli_train, cli_eval, cli_sample, cli_plot, cli_gradients, cli_estimators,
-    cli_list;
+    cli_synth, cli_structure, cli_list;
 
 // The same in every verb that computes.
 #define CLI_THREADS_OPTION                                                                         \

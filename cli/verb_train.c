@@ -1,7 +1,6 @@
 // fluvial train: a configuration becomes a run directory; a stopped run goes on.
 #include <getopt.h>
 #include <math.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -12,7 +11,7 @@
 #include "measures.h"
 #include "options.h"
 #include "pictures.h"
-#include "progress.h"
+#include "training.h"
 
 enum { OPT_SET = CLI_SET_KEY, OPT_OUT = 'o', OPT_RESUME = 'r', OPT_THREADS = 't', OPT_QUIET = 'q' };
 enum { PATH_LEN = 1024 };
@@ -35,23 +34,6 @@ typedef struct request {
   int n_set, threads;
   bool quiet;
 } request;
-
-// A signal handler can reach nothing else.
-static volatile int stop;
-
-static void on_signal(int number) {
-  (void)number;
-  stop = 1;
-}
-
-// The first signal asks for a checkpoint and an end; the second finds the default action: it kills.
-static void catch_signals(bool on) {
-  struct sigaction action = {.sa_flags = (int)(SA_RESETHAND | SA_RESTART)};
-  action.sa_handler = on ? on_signal : SIG_DFL;
-  sigemptyset(&action.sa_mask);
-  sigaction(SIGINT, &action, NULL);
-  sigaction(SIGTERM, &action, NULL);
-}
 
 // ---- command line ----
 
@@ -115,24 +97,9 @@ static void draw(const char *dir, int threads, bool heat, const char *metric, ch
   path[0] = '\0';
 }
 
-static void print_speed(const cli_progress *p, bool resumed) {
-  char time[32], trajectories[32], rate[32], states[32];
-  const flv_progress *now = &p->last;
-  cli_clock(now->seconds, time, sizeof time);
-  cli_thousands(now->stats.trajectories, trajectories, sizeof trajectories);
-  cli_measures_row(stdout, "trajectories", "%s", trajectories);
-  cli_measures_row(stdout, resumed ? "time since resuming" : "training time", "%s (%.1f s)", time,
-                   now->seconds);
-  const double states_per_s = cli_progress_states_per_s(p);
-  if (states_per_s <= 0.0) return;
-  cli_thousands((int64_t)states_per_s, states, sizeof states);
-  cli_thousands((int64_t)(states_per_s / fmax(now->stats.mean_length, 1.0)), rate, sizeof rate);
-  cli_measures_row(stdout, "speed", "%s states/s, %s trajectories/s", states, rate);
-}
-
-static int report(const request *r, const char *dir, const cli_progress *p) {
+static int report(const request *r, const char *dir, const cli_training *t) {
   flv_error err = {0};
-  flv_evaluation e = p->last.evaluation;
+  flv_evaluation e = t->progress.last.evaluation;
   if (e.n == 0 && flv_run_evaluate(dir, r->threads, 20000, &e, &err) != FLV_OK)
     return cli_fail("%s", err.text);
   char curves[PATH_LEN], learned[PATH_LEN] = "";
@@ -142,7 +109,7 @@ static int report(const request *r, const char *dir, const cli_progress *p) {
   putchar('\n');
   cli_measures_row(stdout, "run", "%s", dir);
   cli_measures_print(stdout, &e);
-  if (!cli_progress_nothing(p)) print_speed(p, r->resume != NULL);
+  if (!cli_progress_nothing(&t->progress)) cli_train_speed(t);
   if (*curves) cli_measures_row(stdout, "curves", "%s", curves);
   if (*learned) cli_measures_row(stdout, "learned and target", "%s", learned);
   return CLI_OK;
@@ -156,27 +123,11 @@ static int train(const cli_verb *verb, request *r) {
     flv_config_free(cfg);
     return CLI_FAILED;
   }
-  const char *dir = r->resume ? r->resume : r->out;
-  if (!r->quiet) fprintf(stderr, r->resume ? "going on with %s\n" : "training in %s\n", dir);
-  cli_progress progress;
-  cli_progress_begin(&progress, r->quiet);
-  const flv_run_options how = {.out = r->resume ? NULL : r->out,
-                               .resume = r->resume,
-                               .threads = r->threads,
-                               .progress = cli_progress_show,
-                               .user = &progress,
-                               .stop = &stop};
-  flv_error err = {0};
-  catch_signals(true);
-  const flv_status status = flv_run_train(cfg, &how, &err);
-  catch_signals(false);
-  cli_progress_end(&progress);
+  cli_training training = {
+      .cfg = cfg, .out = r->out, .resume = r->resume, .threads = r->threads, .quiet = r->quiet};
+  code = cli_train_run(&training);
   flv_config_free(cfg);
-  if (status == FLV_OK && !r->quiet && cli_progress_nothing(&progress))
-    fprintf(stderr, "already trained to its end\n");
-  if (status == FLV_OK) return report(r, dir, &progress);
-  cli_fail("%s", err.text);
-  return status == FLV_ESTOPPED ? CLI_INTERRUPTED : CLI_FAILED;
+  return code == CLI_OK ? report(r, r->resume ? r->resume : r->out, &training) : code;
 }
 
 static int run(const cli_verb *verb, int argc, char **argv) {

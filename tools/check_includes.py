@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 
-SRC = ['base', 'nn', 'env', 'reward', 'learn', 'exact', 'metrics', 'lab', 'io', 'run']
+SRC = ['base', 'nn', 'env', 'reward', 'learn', 'exact', 'metrics', 'lab', 'io', 'synth', 'run']
 MAY_INCLUDE = {
     'base': [],
     'nn': ['base'],
@@ -25,6 +25,7 @@ MAY_INCLUDE = {
     'learn': ['base', 'nn', 'env', 'reward', 'metrics', 'io'],  # io: given objects come from a file
     'exact': ['base', 'env', 'reward', 'learn', 'metrics'],
     'lab': ['base', 'nn', 'env', 'reward', 'learn', 'exact', 'metrics'],
+    'synth': ['base', 'io'],
     'run': SRC,
     'cli': [],
     'examples': [],
@@ -44,7 +45,8 @@ PUBLIC = {
     'assess': 'exact', 'gradients': 'exact',
     'estimators': 'lab',
     'table': 'io',
-    'run': 'run', 'fluvial': 'run',
+    'synth': 'synth',
+    'run': 'run', 'structure': 'run', 'fluvial': 'run',
 }
 # Included in the middle of a file that has set it up, so it does not compile alone.
 TEMPLATES = ['env_template']

@@ -46,6 +46,7 @@ want libcjson-dev module_there libcjson
 want libxxhash-dev header_there xxhash.h
 want libcmocka-dev module_there cmocka
 want 'gnuplot-nox fonts-dejavu-core' command_there gnuplot
+want graphviz command_there dot
 if [ $ci = 1 ]; then
   want g++ command_there g++
   want clang command_there clang

@@ -13,6 +13,8 @@
 #include "fluvial/reward.h"
 #include "fluvial/run.h"
 #include "fluvial/status.h"
+#include "fluvial/structure.h"
+#include "fluvial/synth.h"
 #include "fluvial/table.h"
 #include "fluvial/tensor.h"
 #include "fluvial/trainer.h"

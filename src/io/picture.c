@@ -1,19 +1,13 @@
 // One picture and its three files; how gnuplot is started.
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE // NOLINT(bugprone-reserved-identifier): for posix_spawn's addchdir_np
-#endif
 #include "io/picture.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <spawn.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-extern char **environ;
+#include "io/program.h"
 
 enum { PATH_LEN = FLV_PICTURE_PATH };
 
@@ -99,15 +93,6 @@ static bool is_png(const char *path) {
   return n == sizeof head && memcmp(head, signature, sizeof head) == 0;
 }
 
-// What gnuplot complained of: its messages end with the one that counts.
-static void last_line(char *text) {
-  size_t end = strlen(text);
-  while (end > 0 && (unsigned char)text[end - 1] <= ' ') end--;
-  text[end] = '\0';
-  const char *line = strrchr(text, '\n');
-  if (line) memmove(text, line + 1, strlen(line));
-}
-
 // argv for `gnuplot -d -e "out = '...'" ./X.gp`.
 static bool command_text(const flv_picture *p, char **set_out, char **script) {
   size_t size;
@@ -123,72 +108,29 @@ static bool command_text(const flv_picture *p, char **set_out, char **script) {
   return fclose(f) == 0;
 }
 
-// Starts gnuplot in the picture's folder with its messages going to `messages`. Returns an errno.
-static int spawn_gnuplot(const flv_picture *p, int messages, pid_t *pid) {
+static flv_status run_gnuplot(const flv_picture *p, flv_error *err) {
   char *set_out, *script;
-  int fault = ENOMEM;
-  posix_spawn_file_actions_t actions;
-  if (command_text(p, &set_out, &script) && posix_spawn_file_actions_init(&actions) == 0) {
+  flv_program_end end = {.fault = ENOMEM};
+  if (command_text(p, &set_out, &script)) {
     char name[] = "gnuplot", defaults[] = "-d", execute[] = "-e"; // -d: not the user's ~/.gnuplot
     char *argv[] = {name, defaults, execute, set_out, script, NULL};
-    fault = posix_spawn_file_actions_addchdir_np(&actions, p->folder);
-    if (!fault) fault = posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-    if (!fault) fault = posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
-    if (!fault) fault = posix_spawn_file_actions_adddup2(&actions, messages, 2);
-    if (!fault) fault = posix_spawnp(pid, name, &actions, NULL, argv, environ);
-    posix_spawn_file_actions_destroy(&actions);
+    flv_program_run(&end, p->folder, argv);
   }
   free(set_out);
   free(script);
-  return fault;
-}
-
-// Reads to the end of `messages`; the last size-1 bytes stay in text.
-static void read_tail(int messages, char *text, size_t size) {
-  size_t kept = 0;
-  char chunk[256];
-  for (;;) {
-    const ssize_t got = read(messages, chunk, sizeof chunk);
-    if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) break;
-    const size_t n = (size_t)got, excess = kept + n > size - 1 ? kept + n - (size - 1) : 0;
-    memmove(text, text + excess, kept - excess);
-    kept -= excess;
-    memcpy(text + kept, chunk, n);
-    kept += n;
-  }
-  text[kept] = '\0';
-}
-
-static flv_status run_gnuplot(const flv_picture *p, flv_error *err) {
-  int ends[2];
-  if (pipe(ends) != 0) return flv_fail(err, FLV_EIO, "pipe: %s", strerror(errno));
-  fcntl(ends[0], F_SETFD, FD_CLOEXEC);
-  fcntl(ends[1], F_SETFD, FD_CLOEXEC);
-  pid_t pid;
-  const int fault = spawn_gnuplot(p, ends[1], &pid);
-  close(ends[1]);
-  char text[400] = "";
-  int state = 0;
-  if (!fault) {
-    read_tail(ends[0], text, sizeof text);
-    while (waitpid(pid, &state, 0) < 0 && errno == EINTR) {
-    }
-  }
-  close(ends[0]);
-  if (fault == ENOENT)
+  if (end.fault == ENOENT)
     return flv_fail(
         err, FLV_EIO,
         "gnuplot is not installed, so %s was not drawn (Debian, Ubuntu: apt install gnuplot-nox); "
         "its data and script are kept: %s.dat, %s.gp",
         p->png, p->stem, p->stem);
-  if (fault) return flv_fail(err, FLV_EIO, "%s: cannot start gnuplot: %s", p->png, strerror(fault));
-  if (WIFSIGNALED(state))
-    return flv_fail(err, FLV_EIO, "%s: gnuplot was ended by signal %d", p->png, WTERMSIG(state));
-  last_line(text);
-  if (state != 0 || !is_png(p->temporary))
+  if (end.fault)
+    return flv_fail(err, FLV_EIO, "%s: cannot start gnuplot: %s", p->png, strerror(end.fault));
+  if (end.signal)
+    return flv_fail(err, FLV_EIO, "%s: gnuplot was ended by signal %d", p->png, end.signal);
+  if (end.code != 0 || !is_png(p->temporary))
     return flv_fail(err, FLV_EIO, "%s: gnuplot failed: %s", p->png,
-                    *text ? text : "it drew nothing");
+                    *end.said ? end.said : "it drew nothing");
   return FLV_OK;
 }
 

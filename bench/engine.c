@@ -5,8 +5,8 @@
 //                     P_B tied, 2 x 256
 //   engine intern     interned against one row per visited state, 8x8, batch 32
 //   engine full       a whole run: 128x128 off-policy TB, untied networks, 10^6 trajectories
-//   engine graphs     graphs of 5 and 20 variables under a flat reward: TB, the graph network and a
-//                     multilayer perceptron
+//   engine graphs [K] graphs of 5 and 20 variables under a flat reward: TB, the graph network and a
+//                     multilayer perceptron; only line K
 //
 // The floor of an iteration is the flops of its matrix products (forward, gradient of the input,
 // gradient of the weights: of an MLP distinct rows x weights of the dense layers x 6), over the
@@ -197,8 +197,8 @@ static void flat(const flv_reward *reward, const flv_env *env, int n, const void
   for (int i = 0; i < n; i++) log_r[i] = 0.0;
 }
 
-// The states are those of a policy that has hardly been trained.
-static void graphs(void) {
+// The states are those of a policy that has hardly been trained, every other action at random.
+static void graphs(int only) {
   static const char *const which[][3] = {{"5", "256", "graph_network"},
                                          {"5", "256", "mlp"},
                                          {"20", "32", "graph_network"},
@@ -208,10 +208,12 @@ static void graphs(void) {
   printf("matrix product, one core: %.1f GFLOP/s\n", rate / 1e9);
   printf("variables,batch,policy,ms_per_iteration,distinct,floor_ms,fraction_of_floor\n");
   for (size_t k = 0; k < sizeof which / sizeof *which; k++) {
+    if (only > 0 && k + 1 != (size_t)only) continue;
     const char *const settings[][2] = {
-        {"env", "dag"},          {"env.variables", which[k][0]}, {"batch", which[k][1]},
-        {"policy", which[k][2]}, {"policy.p_b", "uniform"},      {"optimiser.lr", "1e-5"}};
-    flv_trainer *t = make_for(&reward, 6, settings, 1);
+        {"env", "dag"},           {"env.variables", which[k][0]},    {"batch", which[k][1]},
+        {"policy", which[k][2]},  {"policy.p_b", "uniform"},         {"exploration.epsilon", "0.5"},
+        {"optimiser.lr", "1e-5"}, {"exploration.epsilon_end", "0.5"}};
+    flv_trainer *t = make_for(&reward, sizeof settings / sizeof *settings, settings, 1);
     const timing m = measure(t, 2, 0, 5.0);
     printf("%s,%s,%s,%.1f,%.0f,%.1f,%.2f\n", which[k][0], which[k][1], which[k][2], m.ms,
            m.distinct, floor_ms(&m, rate, 1), floor_ms(&m, rate, 1) / m.ms);
@@ -269,7 +271,7 @@ int main(int argc, char **argv) {
   if (argc > 1 && strcmp(argv[1], "intern") == 0)
     interning();
   else if (argc > 1 && strcmp(argv[1], "graphs") == 0)
-    graphs();
+    graphs(argc > 2 ? atoi(argv[2]) : 0);
   else if (argc > 1 && strcmp(argv[1], "full") == 0)
     full_run(argc > 2 ? atoi(argv[2]) : 15625);
   else {

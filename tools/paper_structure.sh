@@ -1,0 +1,46 @@
+#!/bin/sh
+# The paper's Table 2, Bayesian structure learning: makes data, trains every file of configs/paper/structure on them,
+# two runs at a time, one thread each, and writes each run's report. Data set, random graph and run share a seed.
+# Finished runs are kept and broken ones resumed, so it can be called again and again. Then writes
+# docs/paper/structure.md and its figure from what the runs recorded.
+#
+#   tools/paper_structure.sh [VARIABLES] [SEEDS] [PATTERN]   e.g. "5" "1 2 3 4 5" 'tb_*'
+#   tools/paper_structure.sh report                          only the page, from the runs there are
+set -eu
+cd "$(dirname "$0")/.."
+fluvial=${FLUVIAL:-build/fluvial}
+runs=${RUNS:-runs/paper/structure}
+mkdir -p "$runs/data" docs/paper
+
+iterations() { # by the number of variables
+  case $1 in 3) echo 6000 ;; 4) echo 12000 ;; 5) echo 24000 ;; *) echo 40000 ;; esac
+}
+
+one() { # CONFIG VARIABLES SEED
+  data="$runs/data/d$2-s$3" out="$runs/d$2-$(basename "$1" .yaml)-s$3" n=$(iterations "$2")
+  if [ ! -d "$data" ]; then
+    "$fluvial" synth dag -d "$2" --edges "$2" -n 100 --noise 0.1 --seed "$3" --out "$data" >/dev/null
+  fi
+  if [ -d "$out" ]; then "$fluvial" train --resume "$out" --threads 1 --quiet
+  else
+    "$fluvial" train "$1" --set reward.path="$data/data.csv" --set seed="$3" --set iterations="$n" \
+      --set eval_every=$((n / 8)) --out "$out" --threads 1 --quiet
+  fi
+  if [ ! -f "$out/report/edges.csv" ]; then
+    "$fluvial" structure --resume "$out" --truth "$data/graph.csv" --threads 1 --quiet
+  fi
+}
+
+if [ "${1:-}" = one ]; then
+  one "$2" "$3" "$4"
+  exit
+fi
+if [ "${1:-}" != report ]; then
+  variables=${1:-3 4 5} seeds=${2:-1 2 3 4 5} pattern=${3:-*}
+  for seed in $seeds; do
+    for d in $variables; do
+      for config in configs/paper/structure/$pattern.yaml; do echo "$config $d $seed"; done
+    done
+  done | xargs -P "${JOBS:-2}" -L 1 "$0" one
+fi
+exec tools/paper_structure_report.sh "$runs"

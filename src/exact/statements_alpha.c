@@ -129,7 +129,7 @@ void flv_state_renyi(flv_check *check, const char *objective) {
                run < 3 ? "none" : "leave_one_out");
       if (!flv_check_choose(check, &choice, objective, options)) return;
       const numerator x = {choice.chosen, a};
-      const flv_objective times = {0, numerator_loss};
+      const flv_objective times = {.loss = numerator_loss};
       const flv_chosen chosen = {&times, &x};
       flv_expect_run(&p->expect, &chosen, &p->tables, p->log_path[run % 3], 2, false);
       flv_check_slopes(check, p->expect.mean, exp(a * p->graph->log_z) / (a - 1.0), 0);

@@ -33,10 +33,10 @@ awk -F, -v table="$table" '
   {points[$1, $2] = points[$1, $2] "\n" $1 " " $3 " " $5}
   END {
     for (p = 1; p <= np; p++) {
-      printf "%s# %s: row, objective, seed, exact JSD\n", p > 1 ? "\n\n" : "", problem[p]
+      printf "%s# %s: row, objective, seed, exact JSD\n", (p > 1 ? "\n\n" : ""), problem[p]
       for (i = 1; i <= n; i++) {
-        m = split(points[order[i], problem[p]], line, "\n")
-        for (k = 2; k <= m; k++) printf "%d %s\n", i, line[k]
+        m = split(points[order[i], problem[p]], point, "\n")
+        for (k = 2; k <= m; k++) printf "%d %s\n", i, point[k]
       }
     }
   }' "$results" >"$to/objectives/jsd.dat"
@@ -51,14 +51,15 @@ awk -v table="$table" -v results="$results" '
     for (i = 1; i <= n; i++) {d = v[i] - mean; sd += d * d}
     sd = n > 1 ? sqrt(sd / (n - 1)) : 0
   }
-  function measured(values,   e, scale) { # "1.2e-5 ± 3e-6" as (1.2 ± 0.3)e-5
+  function measured(values,   e, scale, s) { # "1.2e-5 ± 3e-6" as (1.2 ± 0.3)e-5
     if (values == "") return "–"
     stats(values)
     if (mean <= 0) return "0"
     e = sprintf("%.1e", mean)
     sub(/.*e/, "", e)
     scale = 10 ^ -number(e)
-    return sprintf("(%.1f ± %.1f)e%d", mean * scale, sd * scale, number(e))
+    s = sprintf(sd * scale < 0.1 ? "%.2f" : "%.1f", sd * scale)
+    return sprintf("(%.1f ± %s)e%d", mean * scale, s, number(e))
   }
   function median(values,   n, i, j, t, v) {
     n = split(values, v, " ")
@@ -129,5 +130,5 @@ rm "$table"
 
 if [ $draw = yes ] && command -v gnuplot >/dev/null; then
   cp -u docs/objectives/jsd.gp "$to/objectives/jsd.gp" 2>/dev/null || true
-  (cd "$to/objectives" && gnuplot jsd.gp)
+  (cd "$to/objectives" && LC_ALL=C.UTF-8 gnuplot jsd.gp)
 fi

@@ -12,9 +12,10 @@ set output out
 stats 'jsd.dat' index 0 using 1 nooutput
 rows = STATS_max
 set border 3 lc rgb '#404040' lw 1
-set tics textcolor rgb '#202020' nomirror out scale 0.6
+set tics textcolor rgb '#202020' nomirror out scale 0.6 noenhanced
 set yrange [rows + 0.6:0.4]
 set logscale x 10
+set xtics enhanced
 set format x '10^{%T}'
 set grid x y back lt 1 lc rgb '#e2e2e2' lw 1
 set multiplot
@@ -27,7 +28,13 @@ do for [p = 0:2] {
   set rmargin at screen left + p * (width + 0.02) + width
   set title (p == 0 ? '8x8, on-policy' : p == 1 ? '16x16, off-policy' : 'Old Faithful, 32x32') noenhanced offset 0,-0.3
   set xlabel (p == 1 ? 'exact Jensen-Shannon divergence after 128,000 trajectories (nats), a point for each seed' : ' ')
-  if (p > 0) { set ytics format ' ' }
-  plot 'jsd.dat' index p using 4:1:ytic(p == 0 ? strcol(2) : '') with points pt 7 ps 0.9 lc rgb '#0072B2' notitle
+  step = p == 0 ? 1e4 : p == 1 ? 100 : 10
+  set xtics step
+  if (p == 0) {
+    plot 'jsd.dat' index p using 4:1:ytic(2) with points pt 7 ps 0.9 lc rgb '#0072B2' notitle
+  } else {
+    set ytics 1 format ''
+    plot 'jsd.dat' index p using 4:1 with points pt 7 ps 0.9 lc rgb '#0072B2' notitle
+  }
 }
 unset multiplot

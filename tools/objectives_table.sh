@@ -75,7 +75,8 @@ report() {
 seeds=${1:-1 2 3 4 5}
 if [ "$seeds" != report ]; then
   [ -s "$runs/machine" ] ||
-    echo "# $(sed -n 's/^model name[^:]*: *//p' /proc/cpuinfo | head -1), $(nproc) cores; $(date -u +%Y-%m-%d)" >"$runs/machine"
+    echo "# $(sed -n 's/^model name[^:]*: *//p' /proc/cpuinfo | head -1), $(nproc) cores;" \
+      "${OPENBLAS_CORETYPE:+OPENBLAS_CORETYPE=$OPENBLAS_CORETYPE; }$(date -u +%Y-%m-%d)" >"$runs/machine"
   for seed in $seeds; do
     for problem in $problems; do
       for objective in "${objectives[@]}"; do one "$problem" "$objective" "$seed"; done

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "objective_table.h"
 #include "options.h"
 
 const char *cli_section_name(const flv_section *s) { return *s->name ? s->name : s->list[0]->name; }
@@ -110,11 +111,12 @@ void cli_keys_component(FILE *out, const flv_section *s, const flv_component *c)
             range);
   }
   if (c->n_params == 0) fputs("  (no parameters)\n", out);
+  if (cli_is_objectives(s)) cli_objective_facts(out, c);
 }
 
 // ---- markdown ----
 
-static void put_cell(FILE *out, const char *text) { // a '|' would end the cell
+void cli_put_cell(FILE *out, const char *text) { // a '|' would end the cell
   for (; *text; text++) {
     if (*text == '|' || *text == '<') fputc('\\', out);
     fputc(*text, out);
@@ -124,7 +126,7 @@ static void put_cell(FILE *out, const char *text) { // a '|' would end the cell
 static void put_component(FILE *out, const flv_section *s, const flv_component *c) {
   if (*s->name) {
     fprintf(out, "\n### %s: `%s`\n\n", s->name, c->name);
-    put_cell(out, c->help);
+    cli_put_cell(out, c->help);
     fputs("\n", out);
   }
   if (c->n_params == 0) return;
@@ -135,9 +137,9 @@ static void put_component(FILE *out, const flv_section *s, const flv_component *
     range_text(range, sizeof range, p);
     fprintf(out, "| `%s%s%s` | `%s` | %s%s", s->name, *s->name ? "." : "", p->name, default_text(p),
             kind_text(p), *range ? (p->kind == FLV_CHOICE ? " " : ", ") : "");
-    put_cell(out, range);
+    cli_put_cell(out, range);
     fputs(" | ", out);
-    put_cell(out, p->help);
+    cli_put_cell(out, p->help);
     fputs(" |\n", out);
   }
 }
@@ -155,7 +157,7 @@ void cli_keys_markdown(FILE *out) {
         out);
   for (const flv_section *s = flv_config_sections(); s->name; s++) {
     fprintf(out, "\n## %s\n\n", *s->name ? s->name : "Top level");
-    put_cell(out, s->help);
+    cli_put_cell(out, s->help);
     fputs("\n", out);
     for (int i = 0; s->list[i]; i++) put_component(out, s, s->list[i]);
   }

@@ -14,5 +14,6 @@ void cli_keys_overview(FILE *out); // sections and components
 void cli_keys_component(FILE *out, const flv_section *section,
                         const flv_component *component); // in full
 void cli_keys_markdown(FILE *out);                       // docs/configuration.md
+void cli_put_cell(FILE *out, const char *text);          // of a Markdown table, escaped
 
 #endif

@@ -3,12 +3,15 @@
 #include <string.h>
 
 #include "keys.h"
+#include "objective_table.h"
 #include "options.h"
 
-enum { OPT_MARKDOWN = 'm', MAX_NAMES = 64 };
+enum { OPT_MARKDOWN = 'm', OPT_TABLE = 256, MAX_NAMES = 64 };
 
 static const cli_option options[] = {
     {OPT_MARKDOWN, "markdown", NULL, "everything, as docs/configuration.md"},
+    {OPT_TABLE, "table", NULL,
+     "objectives as a Markdown table: formula, what it needs, source (docs/objectives.md)"},
     {0, NULL, NULL, NULL},
 };
 
@@ -70,8 +73,15 @@ static int list_section(const cli_verb *verb, int n, char **words) {
   return CLI_OK;
 }
 
+static int list_table(const cli_verb *verb, int n, char **words) {
+  const flv_section *s = n == 1 ? find_section(words[0]) : NULL;
+  if (!s || !cli_is_objectives(s)) return cli_misused(verb, "--table is for objectives alone");
+  cli_objective_table(stdout, s);
+  return CLI_OK;
+}
+
 static int run(const cli_verb *verb, int argc, char **argv) {
-  bool markdown = false;
+  bool markdown = false, table = false;
   const char *value;
   int key;
   while ((key = cli_next(verb, argc, argv, &value)) != CLI_END) {
@@ -81,6 +91,9 @@ static int run(const cli_verb *verb, int argc, char **argv) {
     case OPT_MARKDOWN:
       markdown = true;
       break;
+    case OPT_TABLE:
+      table = true;
+      break;
     default:
       return CLI_USAGE;
     }
@@ -88,6 +101,7 @@ static int run(const cli_verb *verb, int argc, char **argv) {
   const int n = argc - optind;
   if (n > 2 || (markdown && n > 0))
     return cli_misused(verb, "unexpected '%s'", argv[markdown ? optind : optind + 2]);
+  if (table) return list_table(verb, n, argv + optind);
   if (n > 0) return list_section(verb, n, argv + optind);
   if (markdown)
     cli_keys_markdown(stdout);

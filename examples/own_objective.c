@@ -22,7 +22,12 @@ static double huber_tb(const void *cfg, const flv_trajectories *t, flv_cotangent
   return loss;
 }
 
-static const flv_objective objective = {.loss = huber_tb};
+// What `fluvial list` would tell of it; all but the loss may be left out.
+static const flv_objective objective = {
+    .loss = huber_tb,
+    .uses = FLV_USES_LOG_Z | FLV_TRAINS_LOG_Z,
+    .formula = "mean of huber(log Z + log P_F - log P_B - log R)",
+    .source = "Malkin et al. 2022, arXiv 2201.13259; Huber 1964"};
 static const flv_component huber = {
     .name = "huber_tb", .help = "trajectory balance, Huber", .size = 1, .impl = &objective};
 

@@ -84,6 +84,12 @@ run 0 list env
 says 'env.side = '
 run 0 list train
 says 'seed = 1'
+run 0 list objectives mle
+for word in 'P_F follows: ' 'P_B follows: ' 'log Z: none' 'trajectories: drawn back from objects' 'source: Zhang'; do says "$word"; done
+run 0 list objectives --table
+says '| `tb` | mean of (log Z + c)^2 | the same | needed | any | – |'
+refuse 2 '--table is for objectives' list rewards --table
+refuse 2 '--table is for objectives' list --table
 run 0 list --markdown
 says '## reward'
 cmp -s out "$source/docs/configuration.md" ||

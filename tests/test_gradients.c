@@ -536,7 +536,8 @@ static void wrong_objectives_are_caught(void **state) {
   for (int i = 0; i < n; i++) {
     if (strcmp(flv_objective_list[i]->name, "mle") == 0) continue; // test_objective_exact.c has it
     right = flv_objective_list[i]->impl;
-    const flv_objective flipped = {right->needs, wrong_loss, right->needs_also};
+    const flv_objective flipped = {
+        .needs = right->needs, .loss = wrong_loss, .needs_also = right->needs_also};
     flv_component component = *flv_objective_list[i];
     component.impl = &flipped;
     list[i] = &component;

@@ -532,9 +532,53 @@ static void registry(void **state) {
   assert_int_equal(n, N);
 }
 
+// ---- what people are told of them ----
+
+// The largest difference of what P_F, P_B and log F follow, in two evaluations.
+static double apart(const inputs *in, const outputs *a, const outputs *b) {
+  double most = 0.0;
+  for (int p = 0; p < in->offset[in->n]; p++) {
+    most = fmax(most, fabs(a->log_pf[p] - b->log_pf[p]));
+    most = fmax(most, fabs(a->log_pb[p] - b->log_pb[p]));
+    most = fmax(most, fabs(a->log_f[p] - b->log_f[p]));
+  }
+  return most;
+}
+
+static void tell(const char *name, const char *what, bool told, bool measured) {
+  if (told != measured) fail_msg("%s: %s: told %d, measured %d", name, what, told, measured);
+}
+
+// flv_objective.uses and formula_pb, measured: move log Z or log pi and see what moves.
+static void uses_are_true(void **state) {
+  (void)state;
+  for (int k = 0; flv_objective_list[k]; k++) {
+    const chosen c = choose(flv_objective_list[k]->name);
+    const flv_objective *o = c.objective;
+    const inputs in = random_inputs(true);
+    const outputs before = evaluate(&c, &in);
+    inputs moved = in;
+    moved.log_z += 0.5;
+    const outputs other_z = evaluate(&c, &moved);
+    moved = in;
+    for (int i = 0; i < in.n; i++) moved.log_pi[i] -= 0.3 * i;
+    const outputs other_pi = evaluate(&c, &moved);
+    double pb = 0.0;
+    for (int p = 0; p < in.offset[in.n]; p++) pb = fmax(pb, fabs(before.log_pb[p]));
+    const bool teaches_pb = !o->formula_pb || strcmp(o->formula_pb, "nothing") != 0;
+    const char *const name = c.component->name;
+    tell(name, "log Z is used", o->uses & FLV_USES_LOG_Z, apart(&in, &before, &other_z) > 1e-9);
+    tell(name, "log pi is used", o->uses & FLV_USES_LOG_PI, apart(&in, &before, &other_pi) > 1e-9);
+    tell(name, "log Z is trained", o->uses & FLV_TRAINS_LOG_Z, before.log_z != 0.0);
+    tell(name, "P_B learns", teaches_pb, pb > 0.0);
+    assert_true(o->formula && *o->formula && o->source && *o->source);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(registry),
+      cmocka_unit_test(uses_are_true),
       cmocka_unit_test(balance_slopes),
       cmocka_unit_test(mle_slopes),
       cmocka_unit_test(every_balance_objective),

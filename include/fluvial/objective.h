@@ -81,11 +81,26 @@ enum {
   FLV_SKIPS_EXITS = 256      // and exits add nothing to it
 };
 
-// What an objective's registry entry (flv_component.impl) points to. Returns the loss; cannot fail.
+// How it uses log Z and the behaviour policy, with its default options (bits of
+// flv_objective.uses). Training does not read these, people do (`fluvial list objectives --table`);
+// tests/test_objective.c measures whether they are true.
+enum {
+  FLV_USES_LOG_Z = 1,   // what P_F and P_B follow depends on the learned log Z
+  FLV_TRAINS_LOG_Z = 2, // log Z gets a gradient
+  FLV_USES_LOG_PI = 4   // it weighs trajectories by importance, and so depends on log_pi
+};
+
+// What an objective's registry entry (flv_component.impl) points to.
 typedef struct flv_objective {
   unsigned needs;
+  // Returns the loss; cannot fail.
   double (*loss)(const void *cfg, const flv_trajectories *t, flv_cotangents *d);
   unsigned (*needs_also)(const void *cfg); // what depends on its options; NULL: nothing does
+  unsigned uses;
+  // For people, in plain text on one line; each may be NULL. Notation: docs/objectives.md.
+  const char *formula;    // the loss, or else what P_F follows
+  const char *formula_pb; // what P_B follows: NULL: the same; "nothing": it has no gradient
+  const char *source;     // where it comes from: authors, year, arXiv number
 } flv_objective;
 
 // All that it needs with these options.

@@ -92,9 +92,14 @@ void flv_divergence_score(flv_divergence *x, const flv_weights *w, const double 
 // Adds the cotangent of the loss of log Z.
 void flv_divergence_log_z(const flv_divergence *x, flv_cotangents *d);
 
-// Defines flv_objective_<name> from <name>_loss and a table of parameters.
-#define FLV_DIVERGENCE_COMPONENT(name_, params_, help_)                                            \
-  static const flv_objective name_ = {.needs = 0, .loss = name_##_loss};                           \
+// Defines flv_objective_<name> from <name>_loss and a table of parameters. log_z_: FLV_USES_LOG_Z
+// or 0; the texts are those of flv_objective.
+#define FLV_DIVERGENCE_COMPONENT(name_, params_, log_z_, help_, formula_, formula_pb_, source_)    \
+  static const flv_objective name_ = {.loss = name_##_loss,                                        \
+                                      .uses = (log_z_) | FLV_TRAINS_LOG_Z | FLV_USES_LOG_PI,       \
+                                      .formula = formula_,                                         \
+                                      .formula_pb = formula_pb_,                                   \
+                                      .source = source_};                                          \
   const flv_component flv_objective_##name_ = {.name = #name_,                                     \
                                                .help = help_,                                      \
                                                .params = params_,                                  \

@@ -106,7 +106,11 @@ static double tsallis_loss(const void *cfg, const flv_trajectories *t, flv_cotan
   return descend(cfg, t, d, false);
 }
 
-FLV_DIVERGENCE_COMPONENT(renyi, alpha_params,
-                         "Renyi divergence of P_B from P_F of order alpha, for P_F and for P_B");
-FLV_DIVERGENCE_COMPONENT(tsallis, alpha_params,
-                         "Tsallis divergence of P_B from P_F of order alpha, for P_F and for P_B");
+FLV_DIVERGENCE_COMPONENT(renyi, alpha_params, 0,
+                         "Renyi divergence of P_B from P_F of order alpha, for P_F and for P_B",
+                         "D_a(P_B||P_F) = log(S_a Z^^-a) / (a-1), S_a = E_PF[w^a]", NULL,
+                         "Renyi 1961; da Silva et al. 2024, arXiv 2410.09355");
+FLV_DIVERGENCE_COMPONENT(tsallis, alpha_params, FLV_USES_LOG_Z,
+                         "Tsallis divergence of P_B from P_F of order alpha, for P_F and for P_B",
+                         "D_a(P_B||P_F) = (S_a Z^^-a - 1) / (a-1), S_a = E_PF[w^a]", NULL,
+                         "Tsallis 1988; da Silva et al. 2024, arXiv 2410.09355");

@@ -54,7 +54,10 @@ static double tb_loss(const void *cfg, const flv_trajectories *t, flv_cotangents
   return loss;
 }
 
-static const flv_objective tb = {.needs = 0, .loss = tb_loss};
+static const flv_objective tb = {.loss = tb_loss,
+                                 .uses = FLV_USES_LOG_Z | FLV_TRAINS_LOG_Z,
+                                 .formula = "mean of (log Z + c)^2",
+                                 .source = "Malkin et al. 2022, arXiv 2201.13259"};
 const flv_component flv_objective_tb = {
     .name = "tb",
     .help = "trajectory balance: mean (log Z + log P_F - log P_B - log R)^2, on- or off-policy",
@@ -130,7 +133,12 @@ static double db_loss(const void *cfg, const flv_trajectories *t, flv_cotangents
   return loss;
 }
 
-static const flv_objective db = {.needs = FLV_NEEDS_LOG_F | FLV_TAKES_FRAGMENTS, .loss = db_loss};
+static const flv_objective db = {.needs = FLV_NEEDS_LOG_F | FLV_TAKES_FRAGMENTS,
+                                 .loss = db_loss,
+                                 .uses = FLV_USES_LOG_Z | FLV_TRAINS_LOG_Z,
+                                 .formula = "mean over steps s -> s' of (log F(s) + log P_F - "
+                                            "log F(s') - log P_B)^2, F(s0) = Z, F(x) = R(x)",
+                                 .source = "Bengio et al. 2023, arXiv 2111.09266"};
 const flv_component flv_objective_db = {
     .name = "db",
     .help = "detailed balance: mean (log F(s) + log P_F - log F(s') - log P_B)^2, F(s0) = Z",
@@ -179,10 +187,13 @@ static unsigned modified_db_needs(const void *cfg) {
   return ((const modified_db_cfg *)cfg)->target_exit ? FLV_NEEDS_TARGET : 0;
 }
 
-static const flv_objective modified_db = {.needs = FLV_NEEDS_EXIT | FLV_NEEDS_STATE_REWARD |
-                                                   FLV_TAKES_FRAGMENTS | FLV_SKIPS_EXITS,
-                                          .loss = modified_db_loss,
-                                          .needs_also = modified_db_needs};
+static const flv_objective modified_db = {
+    .needs = FLV_NEEDS_EXIT | FLV_NEEDS_STATE_REWARD | FLV_TAKES_FRAGMENTS | FLV_SKIPS_EXITS,
+    .loss = modified_db_loss,
+    .needs_also = modified_db_needs,
+    .formula = "mean over steps s -> s' of (log R(s') + log P_B + log P_F(exit|s) - log R(s) - "
+               "log P_F - log P_F(exit|s'))^2",
+    .source = "Deleu et al. 2022, arXiv 2202.13903"};
 const flv_component flv_objective_modified_db = {
     .name = "modified_db",
     .help = "detailed balance without flows where every state is an object; learns no log Z",

@@ -125,14 +125,27 @@ static double symmetric_cycles_loss(const void *cfg, const flv_trajectories *t, 
   return descend(cfg, t, d, both, both);
 }
 
-FLV_DIVERGENCE_COMPONENT(reverse_kl, score_params,
-                         "D(P_F||P_B) for P_F and for P_B: mode-seeking HVI");
-FLV_DIVERGENCE_COMPONENT(forward_kl, score_params,
-                         "D(P_B||P_F) for P_F and for P_B: mean-seeking HVI");
-FLV_DIVERGENCE_COMPONENT(wake_sleep, weight_params, "D(P_B||P_F) for P_F, D(P_F||P_B) for P_B");
-FLV_DIVERGENCE_COMPONENT(reverse_wake_sleep, score_params,
-                         "D(P_F||P_B) for P_F, D(P_B||P_F) for P_B");
-FLV_DIVERGENCE_COMPONENT(mixed_kl, mixed_params,
-                         "(1-r) D(P_F||P_B) + r D(P_B||P_F) for P_F and for P_B, r = forward");
-FLV_DIVERGENCE_COMPONENT(symmetric_cycles, score_params,
-                         "D(P_F||P_B) + D(P_B||P_F) for P_F and for P_B");
+#define PAPER "Malkin et al. 2023, arXiv 2210.00580, Table 1"
+#define REVERSE_PF "D(P_F||P_B): E_PF[(c - b) grad log P_F]"
+#define REVERSE_PB "D(P_F||P_B): -E_PF[grad log P_B]"
+#define FORWARD_PF "D(P_B||P_F): -E_PB[grad log P_F]"
+#define FORWARD_PB "D(P_B||P_F): -E_PB[(c - b) grad log P_B]"
+
+FLV_DIVERGENCE_COMPONENT(reverse_kl, score_params, FLV_USES_LOG_Z,
+                         "D(P_F||P_B) for P_F and for P_B: mode-seeking HVI", REVERSE_PF,
+                         REVERSE_PB, PAPER);
+FLV_DIVERGENCE_COMPONENT(forward_kl, score_params, FLV_USES_LOG_Z,
+                         "D(P_B||P_F) for P_F and for P_B: mean-seeking HVI", FORWARD_PF,
+                         FORWARD_PB, PAPER);
+FLV_DIVERGENCE_COMPONENT(wake_sleep, weight_params, 0, "D(P_B||P_F) for P_F, D(P_F||P_B) for P_B",
+                         FORWARD_PF, REVERSE_PB, PAPER);
+FLV_DIVERGENCE_COMPONENT(reverse_wake_sleep, score_params, FLV_USES_LOG_Z,
+                         "D(P_F||P_B) for P_F, D(P_B||P_F) for P_B", REVERSE_PF, FORWARD_PB, PAPER);
+FLV_DIVERGENCE_COMPONENT(mixed_kl, mixed_params, FLV_USES_LOG_Z,
+                         "(1-r) D(P_F||P_B) + r D(P_B||P_F) for P_F and for P_B, r = forward",
+                         "(1-r) D(P_F||P_B) + r D(P_B||P_F)", NULL,
+                         "Zimmermann et al. 2023, arXiv 2210.07992");
+FLV_DIVERGENCE_COMPONENT(symmetric_cycles, score_params, FLV_USES_LOG_Z,
+                         "D(P_F||P_B) + D(P_B||P_F) for P_F and for P_B",
+                         "D(P_F||P_B) + D(P_B||P_F)", NULL,
+                         "Kullback & Leibler 1951; code of Malkin et al. 2023");

@@ -92,7 +92,13 @@ static double flow_matching_loss(const void *cfg, const flv_trajectories *t, flv
 }
 
 static const flv_objective flow_matching = {
-    .needs = FLV_NEEDS_FLOWS | FLV_NEEDS_INFLOW | FLV_TAKES_FRAGMENTS, .loss = flow_matching_loss};
+    .needs = FLV_NEEDS_FLOWS | FLV_NEEDS_INFLOW | FLV_TAKES_FRAGMENTS,
+    .loss = flow_matching_loss,
+    .uses = FLV_TRAINS_LOG_Z,
+    .formula = "mean over visited states of (log inflow - log outflow)^2, and of (log F(s -> exit) "
+               "- log R)^2; P_F's logits are log F(s -> s')",
+    .formula_pb = "nothing",
+    .source = "Bengio et al. 2021, arXiv 2106.04399"};
 const flv_component flv_objective_flow_matching = {
     .name = "flow_matching",
     .help = "flow matching: what flows into a state flows out of it, and into an object its reward",
@@ -132,7 +138,15 @@ static double soft_dqn_loss(const void *cfg, const flv_trajectories *t, flv_cota
 }
 
 static const flv_objective soft_dqn = {
-    .needs = FLV_NEEDS_FLOWS | FLV_NEEDS_TARGET | FLV_TAKES_FRAGMENTS, .loss = soft_dqn_loss};
+    .needs = FLV_NEEDS_FLOWS | FLV_NEEDS_TARGET | FLV_TAKES_FRAGMENTS,
+    .loss = soft_dqn_loss,
+    .uses = FLV_TRAINS_LOG_Z,
+    .formula =
+        "mean over steps s -> s' of (Q(s, a) - log P_B - V'(s'))^2, log R(x) at the end, and "
+        "Munchausen's share of log P_F; P_F's logits are soft Q-values, V' is a target "
+        "network's",
+    .formula_pb = "nothing",
+    .source = "Tiapkin et al. 2024, arXiv 2310.12934; Vieillard et al. 2020, arXiv 2007.14430"};
 const flv_component flv_objective_soft_dqn = {.name = "soft_dqn",
                                               .help =
                                                   "soft Q-learning with Munchausen's term: P_F's "

@@ -56,7 +56,12 @@ static double mle_loss(const void *cfg, const flv_trajectories *t, flv_cotangent
   return loss;
 }
 
-static const flv_objective mle = {.needs = FLV_NEEDS_OBJECTS, .loss = mle_loss};
+static const flv_objective mle = {
+    .needs = FLV_NEEDS_OBJECTS,
+    .loss = mle_loss,
+    .formula = "mean of log P_B - log P_F over trajectories drawn back from objects",
+    .formula_pb = "the same, by a score term: (log P_B - log P_F - b) grad log P_B",
+    .source = "Zhang et al. 2022, arXiv 2202.01361; Hinton et al. 1995"};
 const flv_component flv_objective_mle = {
     .name = "mle",
     .help = "maximum likelihood of given objects: -log P_F of trajectories to them, by P_B",

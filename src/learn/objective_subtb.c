@@ -184,8 +184,12 @@ static double fl_db_loss(const void *cfg, const flv_trajectories *t, flv_cotange
   return loss;
 }
 
-#define COMPONENT(name_, needs_, cfg_, params_, help_)                                             \
-  static const flv_objective name_##_objective = {.needs = needs_, .loss = name_##_loss};          \
+#define COMPONENT(name_, needs_, cfg_, params_, help_, formula_, source_)                          \
+  static const flv_objective name_##_objective = {.needs = needs_,                                 \
+                                                  .loss = name_##_loss,                            \
+                                                  .uses = FLV_USES_LOG_Z | FLV_TRAINS_LOG_Z,       \
+                                                  .formula = formula_,                             \
+                                                  .source = source_};                              \
   const flv_component flv_objective_##name_ = {.name = #name_,                                     \
                                                .help = help_,                                      \
                                                .params = params_,                                  \
@@ -194,8 +198,15 @@ static double fl_db_loss(const void *cfg, const flv_trajectories *t, flv_cotange
                                                .impl = &name_##_objective}
 
 COMPONENT(subtb, FLV_NEEDS_LOG_F, subtb_cfg, subtb_params,
-          "sub-trajectory balance, SubTB(lambda): all parts of a trajectory, F(s0) = Z");
+          "sub-trajectory balance, SubTB(lambda): all parts of a trajectory, F(s0) = Z",
+          "mean over trajectories of the mean of d_ij^2 over their parts from state i to state j, "
+          "weighted by lambda^(j-i); d_ij as in db, summed over the steps between",
+          "Madan et al. 2023, arXiv 2209.12782");
 COMPONENT(fl_db, FLV_NEEDS_LOG_F | FLV_NEEDS_STATE_REWARD | FLV_TAKES_FRAGMENTS, fl_db_cfg,
-          fl_db_params, "forward-looking detailed balance: log F = log F~ + log R at every state");
+          fl_db_params, "forward-looking detailed balance: log F = log F~ + log R at every state",
+          "db with log F(s) = log F~(s) + log R(s), F~(x) = 1",
+          "Pan et al. 2023, arXiv 2302.01687");
 COMPONENT(fl_subtb, FLV_NEEDS_LOG_F | FLV_NEEDS_STATE_REWARD, subtb_cfg, subtb_params,
-          "forward-looking sub-trajectory balance: log F = log F~ + log R at every state");
+          "forward-looking sub-trajectory balance: log F = log F~ + log R at every state",
+          "subtb with log F(s) = log F~(s) + log R(s), F~(x) = 1",
+          "Pan et al. 2023, arXiv 2302.01687");

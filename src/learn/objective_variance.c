@@ -158,8 +158,9 @@ static double contrastive_balance_loss(const void *cfg, const flv_trajectories *
   return loss;
 }
 
-#define COMPONENT(name_, help_)                                                                    \
-  static const flv_objective name_ = {.needs = 0, .loss = name_##_loss};                           \
+#define COMPONENT(name_, help_, formula_, source_)                                                 \
+  static const flv_objective name_ = {                                                             \
+      .loss = name_##_loss, .uses = FLV_TRAINS_LOG_Z, .formula = formula_, .source = source_};     \
   const flv_component flv_objective_##name_ = {.name = #name_,                                     \
                                                .help = help_,                                      \
                                                .params = name_##_params,                           \
@@ -167,5 +168,9 @@ static double contrastive_balance_loss(const void *cfg, const flv_trajectories *
                                                .size = sizeof(name_##_cfg),                        \
                                                .impl = &name_}
 
-COMPONENT(log_variance, "variance of c over the batch (VarGrad): tb with log Z from the batch");
-COMPONENT(contrastive_balance, "mean (c - c')^2 over pairs of trajectories: tb without log Z");
+COMPONENT(log_variance, "variance of c over the batch (VarGrad): tb with log Z from the batch",
+          "mean of (c - mean c)^2",
+          "Richter et al. 2020, arXiv 2010.10436; Zhang et al. 2023, arXiv 2302.05446");
+COMPONENT(contrastive_balance, "mean (c - c')^2 over pairs of trajectories: tb without log Z",
+          "mean over pairs of trajectories of (c - c')^2",
+          "da Silva et al. 2024, arXiv 2406.03288");

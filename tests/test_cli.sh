@@ -50,14 +50,14 @@ END
 
 # ---- help
 run 0 --help
-for verb in train eval sample plot gradients estimators list; do
+for verb in train eval sample plot gradients estimators structure synth list; do
   says "  $verb "
 done
 run 0 --version
 grep -Eq '^fluvial [0-9]+\.[0-9]+\.[0-9]+$' out || fail "--version"
 run 2
 says 'usage: fluvial' err
-for verb in train eval sample plot gradients estimators list; do
+for verb in train eval sample plot gradients estimators structure synth list; do
   run 0 "$verb" --help
   says "usage: fluvial $verb"
   says '-h, --help'

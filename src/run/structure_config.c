@@ -92,12 +92,26 @@ static flv_status set_all(flv_config *cfg, int n, const setting *settings, flv_e
   return FLV_OK;
 }
 
+// About a minute on two cores. Up to 6 variables an evaluation enumerates all graphs, 3.8 million of
+// 6: then only at the end.
+typedef struct length_of_run {
+  int most; // variables
+  const char *iterations, *eval_every, *eval_samples, *checkpoint_every;
+} length_of_run;
+static const length_of_run lengths[] = {{5, "16000", "1000", "1000", "500"},
+                                        {6, "8000", "8000", "1000", "500"},
+                                        {12, "3000", "500", "1000", "250"},
+                                        {24, "1200", "300", "1000", "100"},
+                                        {FLV_DATA_MAX_COLUMNS, "400", "100", "200", "50"}};
+
 // Up to 6 variables trajectory balance comes nearest to the posterior. Beyond, its one number for a
 // whole trajectory says too little: modified detailed balance learns from every step, and the exit is
 // a gate in front of the edges so that trajectories begin short (with a softmax over 400 actions,
 // the first ones would fill the graph).
 static flv_status set_training(flv_config *cfg, int d, flv_error *err) {
   const bool few = d <= 6;
+  const length_of_run *length = lengths;
+  while (d > length->most) length++;
   const setting settings[] = {
       {"env", "dag"},
       {"policy", "mlp"},
@@ -116,17 +130,10 @@ static flv_status set_training(flv_config *cfg, int d, flv_error *err) {
       {"schedule", "cosine"},
       {"schedule.end", "0.01"},
       {"batch", few ? "128" : "32"},
-      {"iterations", d <= 5    ? "16000"
-                     : few     ? "8000"
-                     : d <= 12 ? "6000"
-                     : d <= 24 ? "3000"
-                               : "400"},
-      {"eval_every", d <= 5    ? "1000"
-                     : few     ? "8000"
-                     : d <= 24 ? "500"
-                               : "100"},
-      {"eval_samples", d <= 24 ? "1000" : "200"},
-      {"checkpoint_every", d <= 24 ? "500" : "50"},
+      {"iterations", length->iterations},
+      {"eval_every", length->eval_every},
+      {"eval_samples", length->eval_samples},
+      {"checkpoint_every", length->checkpoint_every},
   };
   return set_all(cfg, sizeof settings / sizeof *settings, settings, err);
 }

@@ -7,7 +7,7 @@
 
 #include "run/posterior.h"
 
-enum { LABEL = 24, SHOWN_EDGES = 12, WIDEST = 44 };
+enum { LABEL = 24, SHOWN_EDGES = 12, WIDEST = 44, WIDE_GAP = 5 }; // nats, the last
 
 static void row(FILE *f, const char *label, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -58,6 +58,8 @@ static void put_sampled(FILE *f, const flv_posterior *p) {
   row(f, "", "relative to the graph without edges unless reward.relative is off");
   row(f, "correlation", "%.3f of log p(graph) and log R over %lld sampled graphs (1: perfect)",
       a->pearson.value, (long long)a->objects);
+  if (!(a->log_z.value - a->elbo.value < WIDE_GAP))
+    row(f, "", "the two estimates of the evidence are far apart: train longer (--iterations)");
 }
 
 // ---- edges ----

@@ -7,10 +7,13 @@
 
 flv_status flv_expect_init(flv_expect *expect, const flv_paths *paths, flv_error *err) {
   flv_expect e = {.paths = paths};
-  const int all = paths->n > FLV_EXPECT_BATCH && paths->n <= FLV_EXPECT_ALL;
+  const int pieces = paths->graph->length + 1; // of a trajectory in single steps, and room to spare
+  int most = paths->n <= FLV_EXPECT_ALL ? paths->n : 0;
+  if (most < FLV_EXPECT_BATCH) most = FLV_EXPECT_BATCH;
+  if (most < pieces) most = pieces;
   const size_t size = flv_walks_size(paths->graph);
   const flv_slot slots[] = {FLV_SLOT(e.mean, size), FLV_SLOT(e.one, size)};
-  FLV_TRY(flv_walks_init(&e.walks, paths->graph, all ? paths->n : FLV_EXPECT_BATCH, err));
+  FLV_TRY(flv_walks_init(&e.walks, paths->graph, most, err));
   e.block = flv_bind(sizeof slots / sizeof *slots, slots);
   if (!e.block) {
     flv_walks_free(&e.walks);

@@ -91,6 +91,8 @@ const flv_statement flv_statement_list[] = {
          "Tiapkin et al. 2024", soft_dqn_db, "soft_dqn"),
     LINE("soft_dqn: no gradient at the optimum of the soft Bellman equations",
          "Vieillard et al. 2020", soft_dqn_optimum, "soft_dqn"),
+    LINE("means over steps: the same of trajectories cut to pieces", "Deleu et al. 2022", fragments,
+         ""),
     LINE("every objective: no gradient where P_F is P_B's flow", "Bengio et al. 2023", optimum, ""),
     LINE("mean and covariance: dynamic programming is enumeration", "", two_ways, ""),
     LINE("every objective: the trainer's own backward pass", "", pipeline, ""),

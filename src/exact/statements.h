@@ -31,6 +31,7 @@ extern const flv_statement flv_statement_list[]; // ended by one without text
   X(flow_matching) /* statements_flow.c */                                                         \
   X(soft_dqn)                                                                                      \
   X(soft_dqn_db)                                                                                   \
+  X(fragments)                                                                                     \
   X(soft_dqn_optimum)                                                                              \
   X(divergence) /* statements_divergence.c */                                                      \
   X(divergence_log_z)                                                                              \

@@ -1,4 +1,5 @@
-// Statements about objectives on flows of edges: flow matching, soft Q-learning.
+// Statements about objectives on flows of edges: flow matching, soft Q-learning; and about those
+// that are sums over steps.
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -126,5 +127,59 @@ void flv_state_soft_dqn_optimum(flv_check *check, const char *objective) {
     if (!flv_check_expect(check, spare(check, 0), &loss, &spec)) return;
     flv_check_vectors(check, spare(check, 0), 1.0, spare(check, 1), FLV_PART_ALL);
     flv_check_numbers(check, loss, 0.0);
+  }
+}
+
+// ---- fragments ----
+
+// The trajectory in pieces of `steps` steps; its last move is a step only where it is an exit.
+static void add_pieces(const flv_problem *p, flv_walks *walks, int length, const int32_t *move,
+                       int steps) {
+  const int last = length - 1, all = last + (p->graph->exits ? 1 : 0);
+  for (int begin = 0; begin < all; begin += steps) {
+    const bool open_end = begin + steps < all;
+    flv_walks_add_part(walks, &p->tables, move, begin, open_end ? begin + steps : last, open_end);
+  }
+}
+
+static double gradient_of(const flv_problem *p, flv_walks *walks, const flv_chosen *chosen,
+                          double *grad) {
+  memset(grad, 0, flv_walks_size(p->graph) * sizeof *grad);
+  const double loss = flv_walks_loss(walks, chosen, &p->tables);
+  flv_walks_spread(walks, 1.0, grad);
+  flv_walks_pull_back(walks, chosen, &p->tables, grad);
+  return loss;
+}
+
+// Losses that are means over steps do not care how trajectories are cut.
+static void compare_pieces(flv_check *check, const flv_choice *choice, int steps) {
+  flv_problem *p = check->p;
+  flv_walks *const w = &p->expect.walks;
+  for (int i = 0; i < p->paths.n; i++) {
+    const int32_t *move = p->paths.move + p->paths.offset[i];
+    const int length = p->paths.offset[i + 1] - p->paths.offset[i];
+    flv_walks_clear(w);
+    flv_walks_add(w, &p->tables, length, move, 0.0);
+    const double whole = gradient_of(p, w, &choice->chosen, p->expect.mean);
+    flv_walks_clear(w);
+    add_pieces(p, w, length, move, steps);
+    const double cut = gradient_of(p, w, &choice->chosen, p->expect.one);
+    flv_check_vectors(check, p->expect.one, 1.0, p->expect.mean, FLV_PART_ALL);
+    flv_check_numbers(check, cut, whole);
+  }
+}
+
+void flv_state_fragments(flv_check *check, const char *objective) {
+  flv_problem *p = check->p;
+  (void)objective;
+  if (!can_enumerate(check)) return;
+  p->expect.target = p->expect.walks.target = &p->target;
+  flv_walks_fill_inflow(&p->expect.walks, &p->tables);
+  for (int k = 0; check->objectives[k]; k++) {
+    const unsigned needs = ((const flv_objective *)check->objectives[k]->impl)->needs;
+    flv_choice choice;
+    if (!(needs & FLV_TAKES_FRAGMENTS) || (needs & FLV_NEEDS_EXIT && !p->graph->exits)) continue;
+    if (!flv_check_choose(check, &choice, check->objectives[k]->name, "")) return;
+    for (int steps = 1; steps <= 2; steps++) compare_pieces(check, &choice, steps);
   }
 }

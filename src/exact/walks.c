@@ -9,16 +9,27 @@
 flv_status flv_walks_init(flv_walks *walks, const flv_graph *graph, int max_n, flv_error *err) {
   flv_walks w = {.graph = graph, .max_n = max_n};
   const size_t n = (size_t)max_n, p = n * (size_t)graph->length;
-  const flv_slot slots[] = {FLV_SLOT(w.offset, n + 1),    FLV_SLOT(w.move, p),
-                            FLV_SLOT(w.log_pf, p),        FLV_SLOT(w.log_pb, p),
-                            FLV_SLOT(w.log_f, p),         FLV_SLOT(w.exit, p),
-                            FLV_SLOT(w.r_state, p),       FLV_SLOT(w.log_inflow, p),
-                            FLV_SLOT(w.log_pf_target, p), FLV_SLOT(w.log_f_target, p),
-                            FLV_SLOT(w.exit_target, p),   FLV_SLOT(w.log_r, n),
-                            FLV_SLOT(w.log_pi, n),        FLV_SLOT(w.inflow, graph->n_states),
-                            FLV_SLOT(w.d.log_pf, p),      FLV_SLOT(w.d.log_pb, p),
-                            FLV_SLOT(w.d.log_f, p),       FLV_SLOT(w.d.log_pf_exit, p),
-                            FLV_SLOT(w.d.log_inflow, p),  FLV_SLOT(w.scratch, 6 * n + 2 * p)};
+  const flv_slot slots[] = {FLV_SLOT(w.offset, n + 1),
+                            FLV_SLOT(w.move, p),
+                            FLV_SLOT(w.log_pf, p),
+                            FLV_SLOT(w.log_pb, p),
+                            FLV_SLOT(w.log_f, p),
+                            FLV_SLOT(w.exit, p),
+                            FLV_SLOT(w.r_state, p),
+                            FLV_SLOT(w.log_inflow, p),
+                            FLV_SLOT(w.log_pf_target, p),
+                            FLV_SLOT(w.log_f_target, p),
+                            FLV_SLOT(w.exit_target, p),
+                            FLV_SLOT(w.log_r, n),
+                            FLV_SLOT(w.log_pi, n),
+                            FLV_SLOT(w.open, n),
+                            FLV_SLOT(w.inflow, graph->n_states),
+                            FLV_SLOT(w.d.log_pf, p),
+                            FLV_SLOT(w.d.log_pb, p),
+                            FLV_SLOT(w.d.log_f, p),
+                            FLV_SLOT(w.d.log_pf_exit, p),
+                            FLV_SLOT(w.d.log_inflow, p),
+                            FLV_SLOT(w.scratch, 6 * n + 2 * p)};
   w.block = flv_bind(sizeof slots / sizeof *slots, slots);
   if (!w.block) return flv_fail(err, FLV_ENOMEM, "out of memory for %d trajectories", max_n);
   *walks = w;
@@ -45,27 +56,35 @@ void flv_walks_fill_inflow(flv_walks *walks, const flv_tables *tables) {
   }
 }
 
-void flv_walks_add(flv_walks *walks, const flv_tables *tables, int length, const int32_t *move,
-                   double log_pi) {
+void flv_walks_add_part(flv_walks *walks, const flv_tables *tables, const int32_t *move, int begin,
+                        int end, bool open_end) {
   flv_walks *w = walks;
   const flv_tables *t = tables, *target = w->target ? w->target : t;
   const flv_graph *g = w->graph;
-  const int at = w->offset[w->n];
-  for (int k = 0; k < length; k++) {
+  const int at = w->offset[w->n] - begin;
+  for (int k = begin; k <= end; k++) {
     const int m = w->move[at + k] = move[k];
     const int s = g->dag.from[m], last = g->dag.first[s + 1] - 1;
-    w->log_pf[at + k] = t->log_pf[m];
-    w->log_pb[at + k] = k == 0 ? 0.0 : t->log_pb[move[k - 1]];
+    const bool idle = open_end && k == end; // a state where no action is taken
+    w->log_pf[at + k] = idle ? 0.0 : t->log_pf[m];
+    w->log_pb[at + k] = k == begin ? 0.0 : t->log_pb[move[k - 1]];
     w->exit[at + k] = flv_move_ends(g, last) ? t->log_pf[last] : -HUGE_VAL;
     w->r_state[at + k] = g->log_r_state[s];
     w->log_inflow[at + k] = w->inflow[s];
-    w->log_pf_target[at + k] = target->log_pf[m];
+    w->log_pf_target[at + k] = idle ? 0.0 : target->log_pf[m];
     w->log_f_target[at + k] = target->log_sum[s];
     w->exit_target[at + k] = flv_move_ends(g, last) ? target->log_pf[last] : -HUGE_VAL;
   }
-  w->log_r[w->n] = g->log_r[g->dag.from[move[length - 1]]];
-  w->log_pi[w->n] = log_pi;
-  w->offset[++w->n] = at + length;
+  w->log_r[w->n] = open_end ? (double)NAN : g->log_r[g->dag.from[move[end]]];
+  w->log_pi[w->n] = 0.0;
+  w->open[w->n] = (uint8_t)((begin > 0 ? FLV_OPEN_START : 0) | (open_end ? FLV_OPEN_END : 0));
+  w->offset[++w->n] = at + end + 1;
+}
+
+void flv_walks_add(flv_walks *walks, const flv_tables *tables, int length, const int32_t *move,
+                   double log_pi) {
+  flv_walks_add_part(walks, tables, move, 0, length - 1, false);
+  walks->log_pi[walks->n - 1] = log_pi;
 }
 
 // ---- the objective ----
@@ -98,6 +117,7 @@ double flv_walks_loss(flv_walks *walks, const flv_chosen *chosen, const flv_tabl
                                .log_r_state = needs & FLV_NEEDS_STATE_REWARD ? w->r_state : NULL,
                                .log_r = w->log_r,
                                .log_pi = w->log_pi,
+                               .open = w->open,
                                .log_z = tables->log_z,
                                .exits = w->graph->exits,
                                .scratch = w->scratch};
@@ -121,7 +141,8 @@ void flv_walks_spread(const flv_walks *walks, double p, double *sum) {
   for (int i = 0; i < w->n; i++) {
     for (int q = w->offset[i]; q < w->offset[i + 1]; q++) {
       const int m = w->move[q], s = g->dag.from[m];
-      sum[at.pf + m] += p * w->d.log_pf[q];
+      const bool idle = q + 1 == w->offset[i + 1] && w->open[i] & FLV_OPEN_END;
+      if (!idle) sum[at.pf + m] += p * w->d.log_pf[q];
       if (q > w->offset[i]) sum[at.pb + w->move[q - 1]] += p * w->d.log_pb[q];
       sum[at.log_f + s] += p * w->d.log_f[q];
       sum[at.pf + g->dag.first[s + 1] - 1] += p * w->d.log_pf_exit[q];

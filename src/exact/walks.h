@@ -26,6 +26,7 @@ typedef struct flv_walks {
   double *log_pf_target, *log_f_target;   // likewise
   double *exit_target;                    // likewise
   double *log_r, *log_pi;                 // [max_n]
+  uint8_t *open;                          // [max_n] FLV_OPEN_*
   double *inflow;                         // [n_states] log inflow
   flv_cotangents d;                       // of the latest loss
   double *scratch;
@@ -45,6 +46,11 @@ void flv_walks_fill_inflow(flv_walks *walks, const flv_tables *tables);
 // log-probability of the behaviour policy that made it.
 void flv_walks_add(flv_walks *walks, const flv_tables *tables, int length, const int32_t *move,
                    double log_pi);
+
+// Appends its positions begin .. end as a fragment (fluvial/objective.h), which begins at s0 where
+// begin is 0, and takes no action at the last of them where its end is open.
+void flv_walks_add_part(flv_walks *walks, const flv_tables *tables, const int32_t *move, int begin,
+                        int end, bool open_end);
 
 // Calls the objective on the batch: the loss, and walks->d.
 double flv_walks_loss(flv_walks *walks, const flv_chosen *chosen, const flv_tables *tables);

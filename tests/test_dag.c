@@ -447,7 +447,8 @@ static void taken(void **unused) {
   flv_config_free(cfg);
 }
 
-// Beyond the table, edges can be bounded only: by pairs, by what may lead into a variable, in order.
+// Beyond the table, edges can be bounded only: by pairs, by what may lead into a variable, in
+// order.
 static void bounds_of_edges(void **unused) {
   (void)unused;
   static const struct {

@@ -106,8 +106,8 @@ static void stop_midway(void *user, const flv_progress *progress) {
   if (progress->evaluated && progress->stats.iteration >= 28) stop_now = 1;
 }
 
-// Stopped with buffers half full, of every kind; objects, searches and environments in the middle of
-// a trajectory among what is saved.
+// Stopped with buffers half full, of every kind; objects, searches and environments in the middle
+// of a trajectory among what is saved.
 static void stopped_midway(void **unused) {
   (void)unused;
   static const char *const kind[] = {"fifo", "prioritised", "terminal", "fifo", "transitions"};

@@ -1,5 +1,5 @@
-// Bayesian structure learning inside: adjacency matrices from files, quoting, the configuration of a
-// table, the report against enumeration by hand, failing allocations.
+// Bayesian structure learning inside: adjacency matrices from files, quoting, the configuration of
+// a table, the report against enumeration by hand, failing allocations.
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

@@ -1,4 +1,5 @@
-// Synthetic graphs and data: what they are distributed as, what regression finds in them, the files.
+// Synthetic graphs and data: what they are distributed as, what regression finds in them, the
+// files.
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

@@ -122,8 +122,8 @@ def check_rooms(root):
         if room not in said:
             yield f'CONTRIBUTING.md:1: no row for {room}'
         elif said[room][1] - {room} != set(seen) - {room}:
-            yield (f'CONTRIBUTING.md:{said[room][0]}: {room} may include {", ".join(sorted(seen)) or "nothing"}'
-                   ' by tools/check_includes.py')
+            rooms = ', '.join(sorted(seen)) or 'nothing'
+            yield f'CONTRIBUTING.md:{said[room][0]}: by tools/check_includes.py, {room} may include {rooms}'
     for room in sorted(set(said) - set(check_includes.MAY_INCLUDE)):
         yield f'CONTRIBUTING.md:{said[room][0]}: tools/check_includes.py knows no room {room}'
 

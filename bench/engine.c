@@ -222,8 +222,8 @@ static void graphs(int only) {
   }
 }
 
-// The rate is measured every PROBE iterations, outside the run's time, as the machine's speed changes
-// over minutes.
+// The rate is measured every PROBE iterations, outside the run's time, as the machine's speed
+// changes over minutes.
 static void full_run(int iterations) {
   enum { PROBE = 500 };
   const int cores = flv_cores() > 1 ? 2 : 1;

@@ -4,21 +4,29 @@
 #include <string.h>
 #include <sys/stat.h>
 
-bool cli_set_values(const cli_verb *verb, flv_config *cfg, int n_set, const char *const *set,
-                    int *code) {
+bool cli_take_set(const cli_verb *verb, const char *text, cli_settings *set) {
+  if (set->n == CLI_MAX_SET) {
+    cli_misused(verb, "more than %d --set", (int)CLI_MAX_SET);
+    return false;
+  }
+  set->text[set->n++] = text;
+  return true;
+}
+
+bool cli_set_values(const cli_verb *verb, flv_config *cfg, const cli_settings *set, int *code) {
   *code = CLI_USAGE;
-  for (int i = 0; i < n_set; i++) {
+  for (int i = 0; i < set->n; i++) {
     char key[FLV_TEXT_MAX];
     flv_error err = {0};
-    const char *equals = strchr(set[i], '=');
-    const int length = equals ? (int)(equals - set[i]) : 0;
+    const char *text = set->text[i], *equals = strchr(text, '=');
+    const int length = equals ? (int)(equals - text) : 0;
     if (length < 1 || length >= (int)sizeof key) {
-      cli_misused(verb, "--set %.100s: expected KEY=VALUE", set[i]);
+      cli_misused(verb, "--set %.100s: expected KEY=VALUE", text);
       return false;
     }
-    snprintf(key, sizeof key, "%.*s", length, set[i]);
+    snprintf(key, sizeof key, "%.*s", length, text);
     if (flv_config_set(cfg, key, equals + 1, &err) != FLV_OK) {
-      cli_fail("--set %.100s: %s", set[i], err.text);
+      cli_fail("--set %.100s: %s", text, err.text);
       return false;
     }
   }
@@ -26,7 +34,7 @@ bool cli_set_values(const cli_verb *verb, flv_config *cfg, int n_set, const char
   return true;
 }
 
-flv_config *cli_configure(const cli_verb *verb, const char *path, int n_set, const char *const *set,
+flv_config *cli_configure(const cli_verb *verb, const char *path, const cli_settings *set,
                           int *code) {
   flv_error err = {0};
   flv_config *cfg = flv_config_new(&err);
@@ -34,7 +42,7 @@ flv_config *cli_configure(const cli_verb *verb, const char *path, int n_set, con
   *code = CLI_FAILED;
   if (status != FLV_OK)
     cli_fail("%s", err.text);
-  else if (cli_set_values(verb, cfg, n_set, set, code))
+  else if (cli_set_values(verb, cfg, set, code))
     return cfg;
   flv_config_free(cfg);
   return NULL;

@@ -12,14 +12,21 @@ enum { CLI_MAX_SET = 256, CLI_SET_KEY = 's' };
         "set one value, after the file is read; may be given many times"                           \
   }
 
-// The configuration in the file at path, then set [n_set], "key=value" each. NULL after a message;
-// *code is then the exit code.
-flv_config *cli_configure(const cli_verb *verb, const char *path, int n_set, const char *const *set,
+typedef struct cli_settings {    // of --set, in their order
+  const char *text[CLI_MAX_SET]; // "key=value"
+  int n;
+} cli_settings;
+
+// The value of CLI_SET_OPTION. False after a message.
+bool cli_take_set(const cli_verb *verb, const char *text, cli_settings *set);
+
+// The configuration in the file at path, then set. NULL after a message; *code is then the exit
+// code.
+flv_config *cli_configure(const cli_verb *verb, const char *path, const cli_settings *set,
                           int *code);
 
 // The second half of it, on a configuration that is there: false after a message.
-bool cli_set_values(const cli_verb *verb, flv_config *cfg, int n_set, const char *const *set,
-                    int *code);
+bool cli_set_values(const cli_verb *verb, flv_config *cfg, const cli_settings *set, int *code);
 
 // A folder that does not exist yet for what is made of the configuration at path: PARENT/NAME, or
 // PARENT/NAME-2 ... False after a message.

@@ -184,6 +184,27 @@ bool cli_integer(const cli_verb *verb, const char *name, const char *text, int64
   return true;
 }
 
+bool cli_int(const cli_verb *verb, const char *name, const char *text, int lo, int hi, int *out) {
+  int64_t n;
+  if (!cli_integer(verb, name, text, lo, hi, &n)) return false;
+  *out = (int)n;
+  return true;
+}
+
+bool cli_threads(const cli_verb *verb, const char *text, int *out) {
+  return cli_int(verb, "--threads", text, 0, 1024, out);
+}
+
+bool cli_out(const cli_verb *verb, const char *text, char *out, size_t size) {
+  const size_t length = strlen(text);
+  if (length == 0 || length >= size) {
+    cli_misused(verb, "--out: not a usable path");
+    return false;
+  }
+  memcpy(out, text, length + 1);
+  return true;
+}
+
 bool cli_number(const cli_verb *verb, const char *name, const char *text, double lo, double hi,
                 double *out) {
   char *end;

@@ -43,6 +43,13 @@ void cli_verb_help(const cli_verb *verb, FILE *out);
 // A whole number in [lo, hi]; "1e6" is one. False after a message.
 bool cli_integer(const cli_verb *verb, const char *name, const char *text, int64_t lo, int64_t hi,
                  int64_t *out);
+bool cli_int(const cli_verb *verb, const char *name, const char *text, int lo, int hi, int *out);
+
+// The value of CLI_THREADS_OPTION. False after a message.
+bool cli_threads(const cli_verb *verb, const char *text, int *out);
+
+// The value of --out, of fewer than size bytes, copied to out. False after a message.
+bool cli_out(const cli_verb *verb, const char *text, char *out, size_t size);
 
 // A number in [lo, hi]. False after a message.
 bool cli_number(const cli_verb *verb, const char *name, const char *text, double lo, double hi,

@@ -55,8 +55,7 @@ static const cli_option options[] = {
 typedef struct request {
   const char *config, *csv;
   char out[FOLDER_LEN];
-  const char *set[CLI_MAX_SET];
-  int n_set;
+  cli_settings set;
   int64_t at[MAX_AT];
   int batch[MAX_BATCHES];
   bool quiet;
@@ -110,24 +109,11 @@ static bool parse_space(const cli_verb *verb, const char *value, request *r) {
   return r->how.space != FLV_SPACE_AUTO;
 }
 
-static bool parse_int(const cli_verb *verb, const char *name, const char *value, int64_t lo,
-                      int64_t hi, int *out) {
-  int64_t n;
-  if (!cli_integer(verb, name, value, lo, hi, &n)) return false;
-  *out = (int)n;
-  return true;
-}
-
 // False after a message.
 static bool take(const cli_verb *verb, int key, const char *value, request *r) {
   switch (key) {
   case OPT_SET:
-    if (r->n_set == CLI_MAX_SET) {
-      cli_misused(verb, "more than %d --set", (int)CLI_MAX_SET);
-      return false;
-    }
-    r->set[r->n_set++] = value;
-    return true;
+    return cli_take_set(verb, value, &r->set);
   case OPT_AT:
     r->how.at = r->at;
     r->how.n_at = list(verb, "--at", value, 0, INT64_C(1000000000000), MAX_AT, r->at);
@@ -135,9 +121,9 @@ static bool take(const cli_verb *verb, int key, const char *value, request *r) {
   case OPT_BATCH:
     return parse_batches(verb, value, r);
   case OPT_LARGE:
-    return parse_int(verb, "--large", value, 2, 1 << 20, &r->how.large);
+    return cli_int(verb, "--large", value, 2, 1 << 20, &r->how.large);
   case OPT_REPEATS:
-    return parse_int(verb, "--repeats", value, 2, 10000, &r->how.repeats);
+    return cli_int(verb, "--repeats", value, 2, 10000, &r->how.repeats);
   case OPT_OBJECTIVES:
     r->how.objectives = value;
     return true;
@@ -156,17 +142,12 @@ static bool take(const cli_verb *verb, int key, const char *value, request *r) {
     r->csv = value;
     return true;
   case OPT_THREADS:
-    return parse_int(verb, "--threads", value, 0, 1024, &r->how.threads);
+    return cli_threads(verb, value, &r->how.threads);
   case OPT_QUIET:
     r->quiet = true;
     return true;
   case OPT_OUT:
-    if (*value && strlen(value) < FOLDER_LEN) {
-      strcpy(r->out, value);
-      return true;
-    }
-    cli_misused(verb, "--out: not a usable path");
-    return false;
+    return cli_out(verb, value, r->out, FOLDER_LEN);
   default:
     return false;
   }
@@ -271,7 +252,7 @@ static int write_out(const request *r, const flv_estimators *e) {
 static int measure(const cli_verb *verb, request *r) {
   int code;
   flv_error err = {0};
-  flv_config *cfg = cli_configure(verb, r->config, r->n_set, r->set, &code);
+  flv_config *cfg = cli_configure(verb, r->config, &r->set, &code);
   if (!cfg) return code;
   if (!*r->out && !cli_free_folder(r->out, FOLDER_LEN, "estimators", r->config)) {
     flv_config_free(cfg);

@@ -68,7 +68,6 @@ static bool parse_objects(const cli_verb *verb, const char *value, request *r) {
 
 static int parse(const cli_verb *verb, int argc, char **argv, request *r) {
   const char *value;
-  int64_t n;
   int key;
   while ((key = cli_next(verb, argc, argv, &value)) != CLI_END) {
     switch (key) {
@@ -81,8 +80,7 @@ static int parse(const cli_verb *verb, int argc, char **argv, request *r) {
       if (!parse_objects(verb, value, r)) return CLI_USAGE;
       break;
     case OPT_BACKWARD:
-      if (!cli_integer(verb, "--backward", value, 1, 1000000, &n)) return CLI_USAGE;
-      r->how.backward = (int)n;
+      if (!cli_int(verb, "--backward", value, 1, 1000000, &r->how.backward)) return CLI_USAGE;
       break;
     case OPT_TOP:
       if (!cli_integer(verb, "--top", value, 1, 1 << 28, &r->how.top_k)) return CLI_USAGE;
@@ -91,8 +89,7 @@ static int parse(const cli_verb *verb, int argc, char **argv, request *r) {
       if (!cli_number(verb, "--bandwidth", value, 1e-9, 1e9, &r->how.bandwidth)) return CLI_USAGE;
       break;
     case OPT_THREADS:
-      if (!cli_integer(verb, "--threads", value, 0, 1024, &n)) return CLI_USAGE;
-      r->threads = (int)n;
+      if (!cli_threads(verb, value, &r->threads)) return CLI_USAGE;
       break;
     case OPT_CSV:
       r->csv = value;

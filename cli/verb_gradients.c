@@ -20,8 +20,8 @@ static const cli_option options[] = {
 
 typedef struct request {
   const char *config, *csv;
-  const char *set[CLI_MAX_SET];
-  int n_set, seeds;
+  cli_settings set;
+  int seeds;
 } request;
 
 // ---- collecting ----
@@ -167,19 +167,16 @@ static void print_estimator(const flv_config *cfg) {
 
 static int parse(const cli_verb *verb, int argc, char **argv, request *r) {
   const char *value;
-  int64_t n;
   int key;
   while ((key = cli_next(verb, argc, argv, &value)) != CLI_END) {
     switch (key) {
     case CLI_HELPED:
       return CLI_HELPED;
     case OPT_SET:
-      if (r->n_set == CLI_MAX_SET) return cli_misused(verb, "more than %d --set", (int)CLI_MAX_SET);
-      r->set[r->n_set++] = value;
+      if (!cli_take_set(verb, value, &r->set)) return CLI_USAGE;
       break;
     case OPT_SEEDS:
-      if (!cli_integer(verb, "--seeds", value, 1, 1000, &n)) return CLI_USAGE;
-      r->seeds = (int)n;
+      if (!cli_int(verb, "--seeds", value, 1, 1000, &r->seeds)) return CLI_USAGE;
       break;
     case OPT_CSV:
       r->csv = value;
@@ -190,7 +187,7 @@ static int parse(const cli_verb *verb, int argc, char **argv, request *r) {
   }
   if (argc - optind > 1) return cli_misused(verb, "one CONFIG.yaml at a time");
   r->config = argc > optind ? argv[optind] : NULL;
-  if (!r->config && r->n_set > 0) return cli_misused(verb, "--set changes a CONFIG.yaml: which?");
+  if (!r->config && r->set.n > 0) return cli_misused(verb, "--set changes a CONFIG.yaml: which?");
   return CLI_OK;
 }
 
@@ -210,7 +207,7 @@ static int run(const cli_verb *verb, int argc, char **argv) {
   if (code == CLI_HELPED) return CLI_OK;
   if (code != CLI_OK) return code;
   flv_config *cfg = NULL;
-  if (r.config && !(cfg = cli_configure(verb, r.config, r.n_set, r.set, &code))) return code;
+  if (r.config && !(cfg = cli_configure(verb, r.config, &r.set, &code))) return code;
   table t = {.n = flv_gradients_count()};
   t.row = calloc((size_t)t.n, sizeof *t.row);
   for (int k = 0; t.row && k < t.n; k++) t.row[k].logits = t.row[k].parameters = -1.0;

@@ -44,7 +44,7 @@ static int draw_heat(const char *run, int threads) {
 }
 
 static int run(const cli_verb *verb, int argc, char **argv) {
-  int64_t threads = 0;
+  int threads = 0;
   const char *metric = NULL, *out = NULL, *value;
   int key;
   while ((key = cli_next(verb, argc, argv, &value)) != CLI_END) {
@@ -58,7 +58,7 @@ static int run(const cli_verb *verb, int argc, char **argv) {
       out = value;
       break;
     case OPT_THREADS:
-      if (!cli_integer(verb, "--threads", value, 0, 1024, &threads)) return CLI_USAGE;
+      if (!cli_threads(verb, value, &threads)) return CLI_USAGE;
       break;
     default:
       return CLI_USAGE;
@@ -70,7 +70,7 @@ static int run(const cli_verb *verb, int argc, char **argv) {
     return cli_misused(verb, "--metric %s: not a column's name", metric);
   const char *const *runs = (const char *const *)(argv + optind);
   const int code = draw_curves(n, runs, metric ? metric : "jsd", out);
-  return code == CLI_OK && n == 1 && !metric ? draw_heat(runs[0], (int)threads) : code;
+  return code == CLI_OK && n == 1 && !metric ? draw_heat(runs[0], threads) : code;
 }
 
 const cli_verb cli_plot = {

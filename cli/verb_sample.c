@@ -16,7 +16,8 @@ static const cli_option options[] = {
 };
 
 static int run(const cli_verb *verb, int argc, char **argv) {
-  int64_t n = 1000, stream = 0, threads = 0;
+  int64_t n = 1000, stream = 0;
+  int threads = 0;
   const char *out = "-", *value;
   int key;
   while ((key = cli_next(verb, argc, argv, &value)) != CLI_END) {
@@ -31,7 +32,7 @@ static int run(const cli_verb *verb, int argc, char **argv) {
         return CLI_USAGE;
       break;
     case OPT_THREADS:
-      if (!cli_integer(verb, "--threads", value, 0, 1024, &threads)) return CLI_USAGE;
+      if (!cli_threads(verb, value, &threads)) return CLI_USAGE;
       break;
     case OPT_OUT:
       out = value;
@@ -43,7 +44,7 @@ static int run(const cli_verb *verb, int argc, char **argv) {
   if (argc - optind != 1)
     return cli_misused(verb, argc == optind ? "which RUN directory?" : "one RUN at a time");
   flv_error err = {0};
-  if (flv_run_sample(argv[optind], (int)threads, (uint64_t)stream, n, out, &err) != FLV_OK)
+  if (flv_run_sample(argv[optind], threads, (uint64_t)stream, n, out, &err) != FLV_OK)
     return cli_fail("%s", err.text);
   return CLI_OK;
 }

@@ -58,8 +58,7 @@ typedef struct request {
   const char *required[MOST_EDGES], *forbidden[MOST_EDGES];
   const char *resume, *objective;
   char out[PATH_LEN];
-  const char *set[CLI_MAX_SET]; // "key=value"
-  int n_set;
+  cli_settings set;
   int64_t iterations, seed; // 0, -1: not given
   bool fixed;               // something was said that a resumed run has already
   bool quiet;
@@ -75,27 +74,8 @@ static bool take_edge(const cli_verb *verb, const char *name, const char *value,
   return true;
 }
 
-static bool take_set(const cli_verb *verb, request *r, const char *value) {
-  if (r->n_set == CLI_MAX_SET) {
-    cli_misused(verb, "more than %d --set", (int)CLI_MAX_SET);
-    return false;
-  }
-  r->set[r->n_set++] = value;
-  return true;
-}
-
-static bool take_out(const cli_verb *verb, request *r, const char *value) {
-  const bool usable = *value && strlen(value) < PATH_LEN;
-  if (usable)
-    strcpy(r->out, value);
-  else
-    cli_misused(verb, "--out: not a usable path");
-  return usable;
-}
-
 // Options that a resumed run takes too. 0: not one of them.
 static int take_reporting(const cli_verb *verb, request *r, int key, const char *value) {
-  int64_t n = 0;
   switch (key) {
   case OPT_TRUTH:
     r->report.truth = value;
@@ -105,9 +85,7 @@ static int take_reporting(const cli_verb *verb, request *r, int key, const char 
   case OPT_N:
     return cli_integer(verb, "-n", value, 1, 10000000, &r->report.samples) ? 1 : -1;
   case OPT_THREADS:
-    if (!cli_integer(verb, "--threads", value, 0, 1024, &n)) return -1;
-    r->report.threads = (int)n;
-    return 1;
+    return cli_threads(verb, value, &r->report.threads) ? 1 : -1;
   case OPT_RESUME:
     r->resume = value;
     return 1;
@@ -120,11 +98,10 @@ static int take_reporting(const cli_verb *verb, request *r, int key, const char 
 }
 
 static bool take_problem(const cli_verb *verb, request *r, int key, const char *value) {
-  int64_t n = 0;
   r->fixed = true;
   switch (key) {
   case OPT_OUT:
-    return take_out(verb, r, value);
+    return cli_out(verb, value, r->out, PATH_LEN);
   case OPT_SCORE:
     r->problem.score = value;
     return true;
@@ -135,9 +112,7 @@ static bool take_problem(const cli_verb *verb, request *r, int key, const char *
     r->objective = value;
     return true;
   case OPT_MAX_PARENTS:
-    if (!cli_integer(verb, "--max-parents", value, 1, 63, &n)) return false;
-    r->problem.max_parents = (int)n;
-    return true;
+    return cli_int(verb, "--max-parents", value, 1, 63, &r->problem.max_parents);
   case OPT_REQUIRE:
     return take_edge(verb, "--require", value, r->required, &r->problem.n_required);
   case OPT_FORBID:
@@ -147,7 +122,7 @@ static bool take_problem(const cli_verb *verb, request *r, int key, const char *
   case OPT_SEED:
     return cli_integer(verb, "--seed", value, 0, INT64_C(9000000000000000000), &r->seed);
   case OPT_SET:
-    return take_set(verb, r, value);
+    return cli_take_set(verb, value, &r->set);
   default:
     return false;
   }
@@ -196,7 +171,7 @@ static flv_config *configure(const cli_verb *verb, const request *r, int *code) 
   if (status == FLV_OK) status = set_own(cfg, r, &err);
   *code = CLI_FAILED;
   if (status == FLV_OK) {
-    if (cli_set_values(verb, cfg, r->n_set, r->set, code)) {
+    if (cli_set_values(verb, cfg, &r->set, code)) {
       *code = CLI_FAILED;
       status = flv_structure_prepare(cfg, r->report.truth, &err);
       if (status == FLV_OK) return cfg;

@@ -33,7 +33,8 @@ static int write_dag(const flv_synth_dag *synth, const char *folder) {
 }
 
 static int run(const cli_verb *verb, int argc, char **argv) {
-  int64_t variables = 5, n = 100, seed = 1;
+  int variables = 5;
+  int64_t n = 100, seed = 1;
   double edges = -1.0, noise = 0.1;
   const char *out = "dag", *value;
   int key;
@@ -42,7 +43,7 @@ static int run(const cli_verb *verb, int argc, char **argv) {
     case CLI_HELPED:
       return CLI_OK;
     case OPT_VARIABLES:
-      if (!cli_integer(verb, "-d", value, 2, 64, &variables)) return CLI_USAGE;
+      if (!cli_int(verb, "-d", value, 2, 64, &variables)) return CLI_USAGE;
       break;
     case OPT_EDGES:
       if (!cli_number(verb, "--edges", value, 0, 2016, &edges)) return CLI_USAGE;
@@ -68,13 +69,10 @@ static int run(const cli_verb *verb, int argc, char **argv) {
     return cli_misused(verb, operands == 0 ? "which KIND? (there is: dag)" : "one KIND at a time");
   if (strcmp(argv[optind], "dag") != 0)
     return cli_misused(verb, "there is no '%s' (there is: dag)", argv[optind]);
-  const int64_t most = variables * (variables - 1) / 2;
+  const int most = variables * (variables - 1) / 2;
   if (edges < 0.0) edges = (double)(variables < most ? variables : most);
-  const flv_synth_dag synth = {.variables = (int)variables,
-                               .edges = edges,
-                               .samples = n,
-                               .noise = noise,
-                               .seed = (uint64_t)seed};
+  const flv_synth_dag synth = {
+      .variables = variables, .edges = edges, .samples = n, .noise = noise, .seed = (uint64_t)seed};
   return write_dag(&synth, out);
 }
 

@@ -30,8 +30,8 @@ static const cli_option options[] = {
 typedef struct request {
   const char *config, *resume;
   char out[PATH_LEN];
-  const char *set[CLI_MAX_SET]; // "key=value"
-  int n_set, threads;
+  cli_settings set;
+  int threads;
   bool quiet;
 } request;
 
@@ -39,7 +39,6 @@ typedef struct request {
 
 static int parse(const cli_verb *verb, int argc, char **argv, request *r) {
   const char *value;
-  int64_t n;
   int key;
   while ((key = cli_next(verb, argc, argv, &value)) != CLI_END) {
     switch (key) {
@@ -48,8 +47,7 @@ static int parse(const cli_verb *verb, int argc, char **argv, request *r) {
     case CLI_BAD:
       return CLI_USAGE;
     case OPT_SET:
-      if (r->n_set == CLI_MAX_SET) return cli_misused(verb, "more than %d --set", (int)CLI_MAX_SET);
-      r->set[r->n_set++] = value;
+      if (!cli_take_set(verb, value, &r->set)) return CLI_USAGE;
       break;
     case OPT_RESUME:
       r->resume = value;
@@ -58,20 +56,17 @@ static int parse(const cli_verb *verb, int argc, char **argv, request *r) {
       r->quiet = true;
       break;
     case OPT_OUT:
-      if (!*value || strlen(value) >= PATH_LEN)
-        return cli_misused(verb, "--out: not a usable path");
-      strcpy(r->out, value);
+      if (!cli_out(verb, value, r->out, PATH_LEN)) return CLI_USAGE;
       break;
     case OPT_THREADS:
-      if (!cli_integer(verb, "--threads", value, 0, 1024, &n)) return CLI_USAGE;
-      r->threads = (int)n;
+      if (!cli_threads(verb, value, &r->threads)) return CLI_USAGE;
       break;
     default:
       return CLI_USAGE;
     }
   }
   const int operands = argc - optind;
-  if (r->resume && (operands > 0 || r->n_set > 0 || *r->out))
+  if (r->resume && (operands > 0 || r->set.n > 0 || *r->out))
     return cli_misused(
         verb, "--resume goes on with the run's own configuration and directory: it takes no "
               "CONFIG.yaml, --set or --out");
@@ -118,7 +113,7 @@ static int report(const request *r, const char *dir, const cli_training *t) {
 static int train(const cli_verb *verb, request *r) {
   flv_config *cfg = NULL;
   int code = CLI_OK;
-  if (r->config && !(cfg = cli_configure(verb, r->config, r->n_set, r->set, &code))) return code;
+  if (r->config && !(cfg = cli_configure(verb, r->config, &r->set, &code))) return code;
   if (r->config && !*r->out && !cli_free_folder(r->out, PATH_LEN, "runs", r->config)) {
     flv_config_free(cfg);
     return CLI_FAILED;

@@ -2,8 +2,9 @@
 // its promises; what is refused leaves the output as it was, with one line of message.
 //
 //   clang -std=c17 -D_DEFAULT_SOURCE -g -O1 -fsanitize=fuzzer,address,undefined -Iinclude -Isrc \
-//     fuzz/fuzz_dataset.c src/base/memory.c src/base/status.c src/io/csv_fields.c src/io/dataset.c \
-//     src/io/file.c src/io/npy.c -lm -o fuzz_dataset && ./fuzz_dataset -max_len=1024
+//     fuzz/fuzz_dataset.c src/base/memory.c src/base/status.c src/io/csv_fields.c \
+//     src/io/dataset.c src/io/file.c src/io/npy.c -lm -o fuzz_dataset && \
+//     ./fuzz_dataset -max_len=1024
 
 #include <math.h>
 #include <stdint.h>

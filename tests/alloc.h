@@ -5,6 +5,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -62,5 +63,27 @@ void *aligned_alloc(size_t alignment, size_t size) {
   return alloc_fails(__builtin_return_address(0)) ? NULL : __libc_memalign(alignment, size);
 }
 #endif
+
+// From here on, the k-th allocation (from 0) fails, once.
+static inline void alloc_fail(long k) {
+  alloc_count = 0;
+  alloc_fail_at = k;
+}
+
+// None fails any more. True if there were no more than k, so that none has failed.
+static inline bool alloc_none_failed(void) {
+  const bool none = alloc_count <= alloc_fail_at;
+  alloc_fail_at = -1;
+  return none;
+}
+
+// At the head of a test that needs this.
+#define ALLOC_OR_SKIP()                                                                            \
+  do {                                                                                             \
+    if (!alloc_hooked) {                                                                           \
+      print_message("skipped: a sanitizer replaces malloc\n");                                     \
+      skip();                                                                                      \
+    }                                                                                              \
+  } while (0)
 
 #endif

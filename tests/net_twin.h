@@ -288,6 +288,15 @@ static inline void bench_free(bench *b) {
   flv_net_free(b->net);
 }
 
+static inline uint64_t bits_hash(uint64_t h, const float *x, size_t n) { // FNV-1a over the words
+  for (size_t i = 0; i < n; i++) {
+    uint32_t word;
+    memcpy(&word, &x[i], sizeof word);
+    h = (h ^ word) * UINT64_C(1099511628211);
+  }
+  return h;
+}
+
 static inline void bench_backward(bench *b, int rows, int threads) {
   for (int y = 0; y < b->net->n_buffers; y++)
     if (b->net->output[y])

@@ -272,21 +272,16 @@ static void training_goes_on_as_before(void **unused) {
 
 static void every_allocation_may_fail(void **unused) {
   (void)unused;
-  if (!alloc_hooked) {
-    print_message("skipped: a sanitizer replaces malloc\n");
-    skip();
-  }
+  ALLOC_OR_SKIP();
   int failures = 0;
   for (long k = 0;; k++) {
     flv_error err = {0};
     flv_trainer *t = half_trained(1, 0);
     flv_assessment a = {.objects = -7};
     const flv_assess_options options = {.samples = 300, .objects = 40, .backward = 3};
-    alloc_count = 0;
-    alloc_fail_at = k;
+    alloc_fail(k);
     const flv_status status = flv_trainer_assess(t, &options, &a, &err);
-    const bool done = alloc_count <= k;
-    alloc_fail_at = -1;
+    const bool done = alloc_none_failed();
     flv_trainer_free(t);
     if (done) {
       assert_int_equal(status, FLV_OK);

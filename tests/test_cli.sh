@@ -1,42 +1,8 @@
 #!/usr/bin/env bash
 # The command from outside: help, errors, exit codes, and one small run through every verb.
 # usage: test_cli.sh [BINARY [SOURCE]]   (else FLUVIAL_BIN and FLUVIAL_SOURCE; under ctest they are set)
-set -u
-bin=$(realpath "${1:-${FLUVIAL_BIN:?which fluvial?}}")
-source=$(realpath "${2:-${FLUVIAL_SOURCE:-$(dirname "$0")/..}}")
-work=$(mktemp -d) || exit 1
-trap 'rm -rf "$work"' EXIT
-cd "$work" || exit 1
-failures=0
-
-fail() {
-  echo "FAILED: $*" >&2
-  sed 's/^/  out: /' out >&2
-  sed 's/^/  err: /' err >&2
-  failures=$((failures + 1))
-}
-
-# run CODE ARGUMENTS...: the exit code; standard output and error are left in the files out and err
-run() {
-  local want=$1 code
-  shift
-  "$bin" "$@" >out 2>err </dev/null
-  code=$?
-  [ "$code" -eq "$want" ] || fail "fluvial $* gave $code, expected $want"
-}
-
-# refuse CODE TEXT ARGUMENTS...: fails with that code, one line on standard error with that text, nothing else
-refuse() {
-  local want=$1 text=$2
-  shift 2
-  run "$want" "$@"
-  [ ! -s out ] || fail "fluvial $*: wrote to standard output"
-  [ "$(wc -l <err)" -eq 1 ] || fail "fluvial $*: expected one line on standard error"
-  grep -q '^fluvial: ' err || fail "fluvial $*: the error does not begin with 'fluvial: '"
-  grep -qF -- "$text" err || fail "fluvial $*: the error does not say '$text'"
-}
-
-says() { grep -qF -- "$1" "${2:-out}" || fail "expected '$1' in ${2:-out}"; }
+# shellcheck source=tests/cli_helpers.sh
+. "$(dirname "$0")/cli_helpers.sh" || exit 1
 
 cat >tiny.yaml <<'END'
 iterations: 30
@@ -295,5 +261,4 @@ if grep -qw avx2 /proc/cpuinfo 2>/dev/null; then
   case $core in '' | 'Prescott ') ;; *) fail "OPENBLAS_CORETYPE is set, and OpenBLAS runs $core" ;; esac
 fi
 
-[ "$failures" -eq 0 ] && echo "all well"
-exit $((failures > 0))
+finish

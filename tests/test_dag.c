@@ -447,7 +447,8 @@ static void taken(void **unused) {
   flv_config_free(cfg);
 }
 
-// Beyond the table, edges can be bounded only: by pairs, by what may lead into a variable, in order.
+// Beyond the table, edges can be bounded only: by pairs, by what may lead into a variable, in
+// order.
 static void bounds_of_edges(void **unused) {
   (void)unused;
   static const struct {
@@ -475,19 +476,14 @@ static void bounds_of_edges(void **unused) {
 
 static void every_allocation_may_fail(void **unused) {
   (void)unused;
-  if (!alloc_hooked) {
-    print_message("skipped: a sanitizer replaces malloc\n");
-    skip();
-  }
+  ALLOC_OR_SKIP();
   flv_config *cfg = configure(SETTINGS({"env", "dag"}, {"env.variables", "4"}));
   int failures = 0;
   for (long k = 0;; k++) {
     flv_error err = {0};
-    alloc_count = 0;
-    alloc_fail_at = k;
+    alloc_fail(k);
     flv_env *env = flv_env_new(cfg, NULL, &err);
-    const bool done = alloc_count <= k;
-    alloc_fail_at = -1;
+    const bool done = alloc_none_failed();
     assert_true(env || err.status == FLV_ENOMEM);
     failures += !env;
     flv_env_free(env);

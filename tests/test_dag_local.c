@@ -61,7 +61,8 @@ static void bge_matrix_golden(void **state) {
 
 // ---- direct computations ----
 
-// log N(column j; mu0 X_P 1, s2 I + tau^2 X_P X_P'), as an n by n matrix; sign 1, or -1 to be wrong.
+// log N(column j; mu0 X_P 1, s2 I + tau^2 X_P X_P'), as an n by n matrix; sign 1, or -1 to be
+// wrong.
 static double direct_linear(int n, int d, const double *x, int j, uint64_t parents, double mu0,
                             double tau, double s2, double sign) {
   double *a = calloc((size_t)(n * n + n), sizeof *a), *r = a + n * n;

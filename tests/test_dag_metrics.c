@@ -13,13 +13,7 @@
 #include "base/rng.h"
 #include "metrics/dag_features.h"
 #include "metrics/dag_truth.h"
-
-#define NEAR(a, b, tolerance)                                                                      \
-  do {                                                                                             \
-    const double a_ = (a), b_ = (b);                                                               \
-    if (!(fabs(a_ - b_) <= (tolerance)))                                                           \
-      fail_msg("line %d: %.17g is not %.17g", __LINE__, a_, b_);                                   \
-  } while (0)
+#include "near.h"
 
 static double uniform(uint64_t repeat, uint32_t item, uint32_t step) {
   return flv_rng_uniform((flv_rng){17, FLV_RNG_TEST, repeat}, item, step);

@@ -383,10 +383,7 @@ static void binding(void **state) {
 
 static void every_allocation_may_fail(void **state) {
   (void)state;
-  if (!alloc_hooked) {
-    print_message("skipped: a sanitizer replaces malloc\n");
-    skip();
-  }
+  ALLOC_OR_SKIP();
   static const flv_component *const scores[] = {&flv_reward_bge, &flv_reward_linear_gaussian,
                                                 &flv_reward_bdeu};
   double x[ROWS * 3];
@@ -404,11 +401,9 @@ static void every_allocation_may_fail(void **state) {
     for (long k = 0;; k++) {
       flv_reward reward = {0};
       err = (flv_error){0};
-      alloc_count = 0;
-      alloc_fail_at = k;
+      alloc_fail(k);
       const flv_status status = impl->create(&reward, values, &err);
-      const bool done = alloc_count <= k;
-      alloc_fail_at = -1;
+      const bool done = alloc_none_failed();
       if (status == FLV_OK) close_reward(&reward);
       if (done) break;
       failures += status == FLV_ENOMEM;

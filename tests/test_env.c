@@ -9,9 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/config_values.h"
+#include "env_fixture.h"
 #include "base/rng.h"
-#include "env/env_list.h"
 #include "env/graph.h"
 #include "env/hypergrid.h"
 #include "fluvial/env.h"
@@ -107,26 +106,6 @@ static const setting settings[] = {
 };
 enum { N_SETTINGS = sizeof settings / sizeof *settings };
 
-static flv_status create(const char *name, const char *key, const char *text,
-                         const flv_shape *shape, flv_env *env, flv_error *err) {
-  const flv_component *found = NULL;
-  for (int k = 0; flv_env_list[k]; k++)
-    if (strcmp(flv_env_list[k]->name, name) == 0) found = flv_env_list[k];
-  assert_non_null(found);
-  void *values = calloc(1, found->size);
-  assert_non_null(values);
-  if (flv_params_default(found, values, err) != FLV_OK) fail_msg("%s", err->text);
-  if (key) {
-    const flv_param *param = flv_param_find(found, key);
-    assert_non_null(param);
-    if (flv_param_parse(param, text, values, err) != FLV_OK) fail_msg("%s", err->text);
-  }
-  const flv_env_impl *impl = found->impl;
-  const flv_status status = impl->create(env, values, shape, err);
-  free(values);
-  return status;
-}
-
 static flv_env open_setting(const setting *s) {
   static bits parameters = {.n = 8};
   flv_env env = {.name = "bits",
@@ -142,10 +121,6 @@ static flv_env open_setting(const setting *s) {
   if (s->env && create(s->env, s->key, s->text, &s->shape, &env, &err) != FLV_OK)
     fail_msg("%s", err.text);
   return env;
-}
-
-static void close_env(flv_env *env) {
-  if (env->free_self) env->free_self(env->self);
 }
 
 // ---- one state ----
@@ -298,6 +273,7 @@ static void tables_make_sense(void **state) {
     assert_true(env.max_length >= 1 && env.n_features >= 1 && env.n_hot >= 0 && env.n_states >= 0);
     if (env.n_states > 0) assert_true(env.ops->index && env.ops->at);
     if (env.n_nodes != 0) assert_true(env.n_hot > 0 && env.n_nodes * env.n_nodes == env.n_features);
+    if (!settings[i].env) assert_true(!flv_hypergrid_of(&env) && !flv_graph_env_of(&env));
     close_env(&env);
   }
 }
@@ -508,161 +484,11 @@ static void batches_agree(void **state) {
   }
 }
 
-static void hypergrid_numbers(void **state) {
-  (void)state;
-  flv_env env;
-  flv_error err = {0};
-  assert_int_equal(create("hypergrid", NULL, NULL, NULL, &env, &err), FLV_OK);
-  assert_int_equal(env.n_actions, 3);
-  assert_int_equal(env.exit_action, 2);
-  assert_int_equal(env.state_size, 8);
-  assert_int_equal(env.max_length, 15);
-  assert_int_equal(env.n_features, 16);
-  assert_int_equal(env.n_states, 64);
-  assert_ptr_equal(flv_hypergrid_of(&env), env.self);
-  _Alignas(8) uint16_t s[4] = {3, 5, 0, 0};
-  int64_t index = -1;
-  env.ops->index(&env, 1, s, &index);
-  assert_int_equal(index, 3 * 8 + 5); // the last coordinate is fastest
-  int32_t hot[2];
-  env.ops->observe(&env, 1, s, hot, NULL);
-  assert_true(hot[0] == 3 && hot[1] == 8 + 5);
-  close_env(&env);
-
-  assert_int_equal(create("hypergrid", "sides", "[4, 9, 2, 3, 5]", NULL, &env, &err), FLV_OK);
-  assert_int_equal(env.state_size, 16);
-  assert_int_equal(env.n_states, 4 * 9 * 2 * 3 * 5);
-  assert_int_equal(env.max_length, 23 - 5 + 1);
-  assert_int_equal(env.shape.n, 5);
-  assert_int_equal(env.shape.side[1], 9);
-  close_env(&env);
-
-  assert_int_equal(create("hypergrid", "dim", "16", NULL, &env, &err), FLV_OK);
-  assert_int_equal(env.n_states, 1LL << 48);
-  assert_int_equal(env.state_size, 32);
-  close_env(&env);
-
-  const flv_env other = open_setting(&settings[0]);
-  assert_null(flv_hypergrid_of(&other));
-}
-
-// A shape from the reward sets the sides; sides that say otherwise are an error.
-static void hypergrid_shapes(void **state) {
-  (void)state;
-  flv_env env;
-  flv_error err = {0};
-  const flv_shape shape = {2, {64, 32}}, none = {0};
-  assert_int_equal(create("hypergrid", "side", "16", &shape, &env, &err), FLV_OK);
-  assert_true(env.shape.n == 2 && env.shape.side[0] == 64 && env.shape.side[1] == 32);
-  close_env(&env);
-  assert_int_equal(create("hypergrid", "sides", "[64, 32]", &shape, &env, &err), FLV_OK);
-  close_env(&env);
-  assert_int_equal(create("hypergrid", "side", "16", &none, &env, &err), FLV_OK);
-  assert_int_equal(env.n_states, 256);
-  close_env(&env);
-  static const char *const wrong[] = {"[32, 64]", "[64]", "[64, 32, 1]"};
-  for (int k = 0; k < 3; k++) {
-    err = (flv_error){0};
-    assert_int_equal(create("hypergrid", "sides", wrong[k], &shape, &env, &err), FLV_EINVAL);
-    assert_non_null(strstr(err.text, "env.sides"));
-  }
-  const flv_shape bad[] = {{1, {0}}, {2, {5, 65536}}, {17, {2}}};
-  for (int k = 0; k < 3; k++) {
-    err = (flv_error){0};
-    assert_int_equal(create("hypergrid", NULL, NULL, &bad[k], &env, &err), FLV_EINVAL);
-    assert_non_null(strstr(err.text, "hypergrid"));
-  }
-}
-
-// 2^62 states can be counted, 2^63 are more than can be.
-static void hypergrid_limits(void **state) {
-  (void)state;
-  flv_env env;
-  flv_error err = {0};
-  flv_shape shape = {16, {0}};
-  for (int d = 0; d < 16; d++) shape.side[d] = d < 14 ? 16 : 8; // 2^(56+6)
-  assert_int_equal(create("hypergrid", NULL, NULL, &shape, &env, &err), FLV_OK);
-  assert_int_equal(env.n_states, 1LL << 62);
-  const int64_t last = env.n_states - 1;
-  record s = {{0}};
-  int64_t index = -1;
-  env.ops->at(&env, 1, &last, s.bytes);
-  env.ops->index(&env, 1, s.bytes, &index);
-  assert_int_equal(index, last);
-  close_env(&env);
-  shape.side[15] = 9;
-  assert_int_equal(create("hypergrid", NULL, NULL, &shape, &env, &err), FLV_OK);
-  assert_int_equal(env.n_states, 0);
-  close_env(&env);
-}
-
-static void graph_numbers(void **state) {
-  (void)state;
-  flv_env env;
-  flv_error err = {0};
-  const char *edges = "[3,5, 0,1, 0,5, 1,2, 0,2, 1,5, 2,5, 2,3, 3,6, 1,4, 4,6]";
-  assert_int_equal(create("graph", "edges", edges, NULL, &env, &err), FLV_OK);
-  assert_true(env.n_states == 7 && env.n_actions == 3 && env.n_back == 4);
-  assert_true(env.exit_action == -1 && env.max_length == 4 && env.n_hot == 1);
-  const flv_graph_env *graph = flv_graph_env_of(&env);
-  assert_ptr_equal(graph, env.self);
-  assert_true(graph->n_edges == 11 && graph->n_objects == 2);
-  assert_true(graph->object[5] == 0 && graph->object[6] == 1 && graph->object[4] == -1);
-  flv_graph_state s = {0};
-  const int32_t second = 1; // the second edge out of 0 that was given
-  env.ops->step(&env, 1, &s, &second);
-  assert_int_equal(s.number, 5);
-  const flv_env other = open_setting(&settings[0]);
-  assert_null(flv_graph_env_of(&other));
-  close_env(&env);
-}
-
-static void graph_refusals(void **state) {
-  (void)state;
-  static const char *const rows[][2] = {
-      {"[]", "env.edges: 0 numbers; expected one or more pairs"},
-      {"[0, 1, 2]", "env.edges: 3 numbers; expected one or more pairs"},
-      {"[0, 1, 2, 1]", "env.edges: edge 2 leads from 2 to 1; states must be numbered"},
-      {"[0, 1, 1, 1]", "env.edges: edge 2 leads from 1 to 1; states must be numbered"},
-      {"[0, 1, 0, 2, 0, 1]", "env.edges: the edge from 0 to 1 is given twice"},
-      {"[0, 1, 1, 3, 2, 3]", "env.edges: nothing leads to state 2 of 0 to 3"},
-      {"[1, 2]", "env.edges: nothing leads to state 1 of 0 to 2"},
-  };
-  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-    flv_env env;
-    flv_error err = {0};
-    assert_int_equal(create("graph", "edges", rows[i][0], NULL, &env, &err), FLV_EINVAL);
-    if (!strstr(err.text, rows[i][1])) fail_msg("'%s' does not say '%s'", err.text, rows[i][1]);
-  }
-}
-
-static void from_configuration(void **state) {
-  (void)state;
-  static const flv_section sections[] = {{"env", "", flv_env_list}, {NULL, NULL, NULL}};
-  flv_error err = {0};
-  flv_config *cfg = flv_config_create(sections, &err);
-  assert_non_null(cfg);
-  assert_int_equal(flv_config_set(cfg, "env.side", "5", &err), FLV_OK);
-  flv_env *env = flv_env_new(cfg, NULL, &err);
-  assert_non_null(env);
-  assert_int_equal(env->n_states, 25);
-  flv_env_free(env);
-  const flv_shape shape = {1, {3}};
-  assert_int_equal(flv_config_set(cfg, "env.sides", "[4]", &err), FLV_OK);
-  assert_null(flv_env_new(cfg, &shape, &err));
-  assert_int_equal(err.status, FLV_EINVAL);
-  flv_env_free(NULL);
-  flv_config_free(cfg);
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(tables_make_sense),  cmocka_unit_test(random_walks),
-      cmocka_unit_test(longest_walk),       cmocka_unit_test(small_ones_enumerated),
-      cmocka_unit_test(batches_agree),      cmocka_unit_test(hypergrid_numbers),
-      cmocka_unit_test(hypergrid_shapes),   cmocka_unit_test(hypergrid_limits),
-      cmocka_unit_test(graph_numbers),      cmocka_unit_test(graph_refusals),
-      cmocka_unit_test(from_configuration),
+      cmocka_unit_test(tables_make_sense), cmocka_unit_test(random_walks),
+      cmocka_unit_test(longest_walk),      cmocka_unit_test(small_ones_enumerated),
+      cmocka_unit_test(batches_agree),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
-// Fragments: objectives that are sums over steps give the same for trajectories cut to pieces, as pure
-// functions and through the networks. And the losses of the released code for graphs, from its
+// Fragments: objectives that are sums over steps give the same for trajectories cut to pieces, as
+// pure functions and through the networks. And the losses of the released code for graphs, from its
 // golden values.
 #include "objective_fixture.h"
 

@@ -14,34 +14,9 @@
 
 #include "alloc.h"
 #include "learn/trainer_impl.h"
+#include "scratch.h"
 #include "subsets.h"
 #include "train_setup.h"
-
-static char folder[] = "/tmp/fluvial_given_XXXXXX";
-
-static int make_folder(void **unused) {
-  (void)unused;
-  return mkdtemp(folder) ? 0 : -1;
-}
-
-static int drop_folder(void **unused) {
-  (void)unused;
-  char command[128];
-  snprintf(command, sizeof command, "rm -rf '%s'", folder);
-  return system(command);
-}
-
-static const char *write_text(const char *name, const char *text) {
-  static char path[4][128];
-  static int next;
-  char *p = path[next++ % 4];
-  snprintf(p, sizeof path[0], "%s/%s", folder, name);
-  FILE *f = fopen(p, "w");
-  assert_non_null(f);
-  fputs(text, f);
-  assert_int_equal(fclose(f), 0);
-  return p;
-}
 
 // Objects of a 4x4 grid, nine rows, six of them distinct.
 static const char nine[] = "x0,x1,log_r\n0,0,1\n3,1,0\n3,1,0\n2,2,0\n0,0,5\n1,3,0\n0,0,5\n2,0,1\n"
@@ -257,10 +232,7 @@ static void the_same_bits(void **unused) {
 
 static void every_allocation_may_fail(void **unused) {
   (void)unused;
-  if (!alloc_hooked) {
-    print_message("skipped: a sanitizer replaces malloc\n");
-    skip();
-  }
+  ALLOC_OR_SKIP();
   const flv_env env = subsets_env(true);
   flv_config *cfg = configure(
       SETTINGS({"data.path", write_text("h.csv", "1,1,1,0,0,0\n0,1,0,1,0,1\n1,1,1,0,0,0\n")}));
@@ -268,11 +240,9 @@ static void every_allocation_may_fail(void **unused) {
   for (long k = 0;; k++) {
     flv_error err = {0};
     flv_given given = {0};
-    alloc_count = 0;
-    alloc_fail_at = k;
+    alloc_fail(k);
     const flv_status status = flv_given_init(&given, flv_config_values(cfg, "data"), &env, 4, &err);
-    const bool done = alloc_count <= k;
-    alloc_fail_at = -1;
+    const bool done = alloc_none_failed();
     if (status == FLV_OK) assert_int_equal(given.n, 3);
     failures += status != FLV_OK;
     assert_true(status == FLV_OK || (err.text[0] && given.block == NULL));

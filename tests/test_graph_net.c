@@ -85,15 +85,6 @@ static void no_edges(void **state) {
   check_program(program(3, FLV_ACT_TANH), 1, 1);
 }
 
-static uint64_t bits_hash(uint64_t h, const float *x, size_t n) { // FNV-1a over the words
-  for (size_t i = 0; i < n; i++) {
-    uint32_t word;
-    memcpy(&word, &x[i], sizeof word);
-    h = (h ^ word) * UINT64_C(1099511628211);
-  }
-  return h;
-}
-
 static uint64_t bits_of(bench *b, int rows, int threads) {
   const flv_net *net = b->net;
   flv_net_forward(net, b->params, &b->acts, 0, net->mark, 0, rows, threads);

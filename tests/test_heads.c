@@ -202,17 +202,13 @@ static void p_f_reaches_the_target(void **unused) {
 
 static void the_same_bits(void **unused) {
   (void)unused;
-  enum { TENSORS = 192 };
   flv_trainer *t[4];
-  flv_tensor from[TENSORS], to[TENSORS];
   for (int k = 0; k < 4; k++)
     t[k] = make(k % 3 + 1, SETTINGS({"env.dim", "4"}, {"env.side", "8"}, {"batch", "128"},
                                     {"exploration.heads", "4"}, {"exploration.epsilon", "0.1"}));
   for (int i = 0; i < 5; i++)
     for (int k = 0; k < 3; k++) step(t[k], NULL);
-  const int n = flv_trainer_tensors(t[0], from, TENSORS);
-  flv_trainer_tensors(t[3], to, TENSORS);
-  for (int i = 0; i < n; i++) memcpy(to[i].data, from[i].data, tensor_bytes(&from[i]));
+  take_state(t[3], t[0]);
   for (int i = 0; i < 5; i++)
     for (int k = 0; k < 4; k++) step(t[k], NULL);
   for (int k = 1; k < 4; k++) assert_same_state(t[0], t[k]);
@@ -233,19 +229,14 @@ static void not_where_logits_are_flows(void **unused) {
 
 static void no_allocation_between_iterations(void **unused) {
   (void)unused;
-  if (!alloc_hooked) {
-    print_message("skipped: a sanitizer replaces malloc\n");
-    skip();
-  }
+  ALLOC_OR_SKIP();
   flv_config *cfg =
       configure(SETTINGS({"env.side", "8"}, {"exploration.heads", "3"}, {"policy.hidden", "[16]"}));
   for (long k = 0, failures = 0;; k++) { // and every allocation of making one may fail
     flv_error err = {0};
-    alloc_count = 0;
-    alloc_fail_at = k;
+    alloc_fail(k);
     flv_trainer *t = flv_trainer_new(cfg, NULL, NULL, 1, &err);
-    const bool done = alloc_count <= k;
-    alloc_fail_at = -1;
+    const bool done = alloc_none_failed();
     assert_true(done ? t != NULL : t == NULL && err.status == FLV_ENOMEM && err.text[0] != '\0');
     failures += !done;
     if (done) {

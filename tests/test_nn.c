@@ -219,15 +219,6 @@ static flv_net *wide_program(void) {
   return net;
 }
 
-static uint64_t bits_hash(uint64_t h, const float *x, size_t n) { // FNV-1a over the words
-  for (size_t i = 0; i < n; i++) {
-    uint32_t word;
-    memcpy(&word, &x[i], sizeof word);
-    h = (h ^ word) * UINT64_C(1099511628211);
-  }
-  return h;
-}
-
 static void threads_change_no_bit(void **state) {
   (void)state;
   static const int rows[] = {20, 100, 192, 700, 1500, 4700};

@@ -16,39 +16,9 @@
 #include "base/intern.h"
 #include "env/columns.h"
 #include "env/dag.h"
+#include "scratch.h"
 #include "subsets.h"
 #include "train_setup.h"
-
-static char folder[] = "/tmp/fluvial_objects_XXXXXX";
-
-static int make_folder(void **unused) {
-  (void)unused;
-  return mkdtemp(folder) ? 0 : -1;
-}
-
-static int drop_folder(void **unused) {
-  (void)unused;
-  char command[128];
-  snprintf(command, sizeof command, "rm -rf '%s'", folder);
-  return system(command);
-}
-
-static const char *in(const char *name) {
-  static char path[4][128];
-  static int next;
-  char *p = path[next++ % 4];
-  snprintf(p, sizeof path[0], "%s/%s", folder, name);
-  return p;
-}
-
-static const char *write_text(const char *name, const char *text) {
-  const char *path = in(name);
-  FILE *f = fopen(path, "w");
-  assert_non_null(f);
-  fputs(text, f);
-  assert_int_equal(fclose(f), 0);
-  return path;
-}
 
 static void assert_reads(const flv_env *env, const char *path, int64_t n, const void *states) {
   flv_error err = {0};
@@ -215,10 +185,7 @@ static void adjacency_matrices(void **unused) {
 
 static void every_allocation_may_fail(void **unused) {
   (void)unused;
-  if (!alloc_hooked) {
-    print_message("skipped: a sanitizer replaces malloc\n");
-    skip();
-  }
+  ALLOC_OR_SKIP();
   const flv_env env = subsets_env(true);
   const char *path = write_text("w.csv", "1,1,1,0,0,0\n0,0,0,1,1,1\n");
   int failures = 0;
@@ -226,11 +193,9 @@ static void every_allocation_may_fail(void **unused) {
     flv_error err = {0};
     int64_t n;
     void *states;
-    alloc_count = 0;
-    alloc_fail_at = k;
+    alloc_fail(k);
     const flv_status status = flv_objects_read(&env, path, &n, &states, &err);
-    const bool done = alloc_count <= k;
-    alloc_fail_at = -1;
+    const bool done = alloc_none_failed();
     if (status == FLV_OK) free(states);
     if (done) break;
     failures += status != FLV_OK;

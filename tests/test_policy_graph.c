@@ -444,8 +444,8 @@ static void initial_weights(void **state) {
 
 // ---- training ----
 
-// The exact distribution of a trained policy, with each P_B and with objectives that read log F; the
-// same bits on two threads.
+// The exact distribution of a trained policy, with each P_B and with objectives that read log F;
+// the same bits on two threads.
 static void trains(void **state) {
   (void)state;
   static const char *const how[][3] = {{"tb", "uniform", "gated"},

@@ -13,6 +13,7 @@
 
 #include "learn/objective.h"
 #include "learn/trainer_impl.h"
+#include "near.h"
 #include "train_setup.h"
 
 #define MAKE(...) make(1, SETTINGS(__VA_ARGS__))
@@ -20,10 +21,6 @@
 static double uniform(int item, int step) {
   const flv_rng rng = {.seed = 3, .purpose = FLV_RNG_TEST, .iteration = 0};
   return flv_rng_uniform(rng, (uint32_t)item, (uint32_t)step);
-}
-
-static void assert_near(double a, double b, double tolerance) {
-  if (!(fabs(a - b) <= tolerance * (1.0 + fabs(b)))) fail_msg("%.17g is not %.17g", a, b);
 }
 
 // ---- sum tree ----
@@ -285,34 +282,12 @@ static flv_trainer *make_kind(int k, int threads) {
 
 static void threads_do_not_change_bits(void **unused) {
   (void)unused;
-  for (int k = 0; k < KINDS; k++) {
-    flv_trainer *t[3];
-    for (int n = 0; n < 3; n++) t[n] = make_kind(k, n + 1);
-    for (int i = 0; i < 12; i++)
-      for (int n = 0; n < 3; n++) step(t[n], NULL);
-    for (int n = 1; n < 3; n++) assert_same_state(t[0], t[n]);
-    for (int n = 0; n < 3; n++) flv_trainer_free(t[n]);
-  }
+  assert_threads_do_not_change_bits(make_kind, KINDS);
 }
 
-// A trainer that takes over what another would save goes on as that one does.
 static void what_is_saved_is_enough(void **unused) {
   (void)unused;
-  enum { MAX = 192 };
-  flv_tensor *from = calloc(MAX, sizeof *from), *to = calloc(MAX, sizeof *to);
-  for (int k = 0; k < KINDS; k++) {
-    flv_trainer *a = make_kind(k, 1), *b = make_kind(k, 1);
-    for (int i = 0; i < 7; i++) step(a, NULL);
-    const int n = flv_trainer_tensors(a, from, MAX);
-    assert_int_equal(flv_trainer_tensors(b, to, MAX), n);
-    for (int i = 0; i < n; i++) memcpy(to[i].data, from[i].data, tensor_bytes(&from[i]));
-    for (int i = 0; i < 7; i++) step(a, NULL), step(b, NULL);
-    assert_same_state(a, b);
-    flv_trainer_free(a);
-    flv_trainer_free(b);
-  }
-  free(from);
-  free(to);
+  assert_what_is_saved_is_enough(make_kind, KINDS);
 }
 
 // ---- rewards ----

@@ -106,8 +106,8 @@ static void stop_midway(void *user, const flv_progress *progress) {
   if (progress->evaluated && progress->stats.iteration >= 28) stop_now = 1;
 }
 
-// Stopped with buffers half full, of every kind; objects, searches and environments in the middle of
-// a trajectory among what is saved.
+// Stopped with buffers half full, of every kind; objects, searches and environments in the middle
+// of a trajectory among what is saved.
 static void stopped_midway(void **unused) {
   (void)unused;
   static const char *const kind[] = {"fifo", "prioritised", "terminal", "fifo", "transitions"};
@@ -282,10 +282,7 @@ static void a_loss_that_is_not_a_number_keeps_the_checkpoint(void **unused) {
 // clear error, and the run on disk goes on from where it was.
 static void every_allocation_may_fail(void **unused) {
   (void)unused;
-  if (!alloc_hooked) {
-    print_message("skipped: a sanitizer replaces malloc\n");
-    skip();
-  }
+  ALLOC_OR_SKIP();
   flv_error err = {0};
   flv_config *cfg = tiny("3");
   long failures = 0;
@@ -293,13 +290,11 @@ static void every_allocation_may_fail(void **unused) {
     char name[32];
     snprintf(name, sizeof name, "fail%ld", k);
     err = (flv_error){0};
-    alloc_count = 0;
-    alloc_fail_at = k;
+    alloc_fail(k);
     flv_status status = train(cfg, in(name), NULL, NULL, &err);
     if (status == FLV_OK) status = train(NULL, NULL, in(name), NULL, &err);
     if (status == FLV_OK) status = flv_run_sample(in(name), 1, 0, 10, in("some.csv"), &err);
-    const bool done = alloc_count <= k;
-    alloc_fail_at = -1;
+    const bool done = alloc_none_failed();
     if (status != FLV_OK) {
       failures++;
       if (err.text[0] == '\0') fail_msg("allocation %ld: no message for status %d", k, status);

@@ -281,17 +281,13 @@ static void rewards_are_asked_for_once(void **unused) {
 static void the_same_bits(void **unused) {
   (void)unused;
   flv_trainer *t[4];
-  enum { TENSORS = 192 };
-  flv_tensor from[TENSORS], to[TENSORS];
   for (int k = 0; k < 4; k++)
     t[k] = make(k % 3 + 1, SETTINGS({"env.dim", "4"}, {"env.side", "8"}, {"batch", "128"},
                                     {"local_search.steps", "3"}, {"replay", "terminal"},
                                     {"replay.by", "reward"}, {"exploration.epsilon", "0.1"}));
   for (int i = 0; i < 5; i++)
     for (int k = 0; k < 3; k++) step(t[k], NULL);
-  const int n = flv_trainer_tensors(t[0], from, TENSORS);
-  flv_trainer_tensors(t[3], to, TENSORS);
-  for (int i = 0; i < n; i++) memcpy(to[i].data, from[i].data, tensor_bytes(&from[i]));
+  take_state(t[3], t[0]);
   for (int i = 0; i < 5; i++)
     for (int k = 0; k < 4; k++) step(t[k], NULL);
   for (int k = 1; k < 4; k++) assert_same_state(t[0], t[k]);
@@ -300,10 +296,7 @@ static void the_same_bits(void **unused) {
 
 static void no_allocation_between_iterations(void **unused) {
   (void)unused;
-  if (!alloc_hooked) {
-    print_message("skipped: a sanitizer replaces malloc\n");
-    skip();
-  }
+  ALLOC_OR_SKIP();
   flv_trainer *t =
       MAKE({"env.side", "8"}, {"local_search.steps", "3"}, {"replay", "terminal"},
            {"replay.by", "loss"}, {"replay.capacity", "50"}, {"policy.hidden", "[16]"});
@@ -317,22 +310,17 @@ static void no_allocation_between_iterations(void **unused) {
 // Fails the k-th allocation of making a trainer and one step, for every k.
 static void every_allocation_may_fail(void **unused) {
   (void)unused;
-  if (!alloc_hooked) {
-    print_message("skipped: a sanitizer replaces malloc\n");
-    skip();
-  }
+  ALLOC_OR_SKIP();
   flv_config *cfg = configure(SETTINGS(
       {"env.side", "5"}, {"batch", "8"}, {"local_search.steps", "2"}, {"replay", "terminal"},
       {"replay.by", "reward"}, {"replay.capacity", "20"}, {"policy.hidden", "[8]"}));
   int failures = 0;
   for (long k = 0;; k++) {
     flv_error err = {0};
-    alloc_count = 0;
-    alloc_fail_at = k;
+    alloc_fail(k);
     flv_trainer *t = flv_trainer_new(cfg, NULL, NULL, 1, &err);
     const flv_status status = t ? flv_trainer_step(t, NULL, &err) : err.status;
-    const bool done = alloc_count <= k;
-    alloc_fail_at = -1;
+    const bool done = alloc_none_failed();
     flv_trainer_free(t);
     if (done) break;
     failures++;

@@ -14,14 +14,11 @@
 
 #include "learn/trainer_impl.h"
 #include "alloc.h"
+#include "near.h"
 #include "subsets.h"
 #include "train_setup.h"
 
 #define MAKE(...) make(1, SETTINGS(__VA_ARGS__))
-
-static void assert_near(double a, double b, double tolerance) {
-  if (!(fabs(a - b) <= tolerance * (1.0 + fabs(b)))) fail_msg("%.17g is not %.17g", a, b);
-}
 
 // ---- against whole episodes ----
 
@@ -337,33 +334,12 @@ static flv_trainer *make_kind(int k, int threads) {
 
 static void threads_do_not_change_bits(void **unused) {
   (void)unused;
-  for (int k = 0; k < KINDS; k++) {
-    flv_trainer *t[3];
-    for (int n = 0; n < 3; n++) t[n] = make_kind(k, n + 1);
-    for (int i = 0; i < 12; i++)
-      for (int n = 0; n < 3; n++) step(t[n], NULL);
-    for (int n = 1; n < 3; n++) assert_same_state(t[0], t[n]);
-    for (int n = 0; n < 3; n++) flv_trainer_free(t[n]);
-  }
+  assert_threads_do_not_change_bits(make_kind, KINDS);
 }
 
 static void what_is_saved_is_enough(void **unused) {
   (void)unused;
-  enum { MAX = 192 };
-  flv_tensor *from = calloc(MAX, sizeof *from), *to = calloc(MAX, sizeof *to);
-  for (int k = 0; k < KINDS; k++) {
-    flv_trainer *a = make_kind(k, 1), *b = make_kind(k, 1);
-    for (int i = 0; i < 7; i++) step(a, NULL);
-    const int n = flv_trainer_tensors(a, from, MAX);
-    assert_int_equal(flv_trainer_tensors(b, to, MAX), n);
-    for (int i = 0; i < n; i++) memcpy(to[i].data, from[i].data, tensor_bytes(&from[i]));
-    for (int i = 0; i < 7; i++) step(a, NULL), step(b, NULL);
-    assert_same_state(a, b);
-    flv_trainer_free(a);
-    flv_trainer_free(b);
-  }
-  free(from);
-  free(to);
+  assert_what_is_saved_is_enough(make_kind, KINDS);
 }
 
 // ---- the target network's period ----
@@ -391,10 +367,7 @@ static void the_target_is_copied_now_and_then(void **unused) {
 
 static void memory(void **unused) {
   (void)unused;
-  if (!alloc_hooked) {
-    print_message("skipped: a sanitizer replaces malloc\n");
-    skip();
-  }
+  ALLOC_OR_SKIP();
   static const char *const kind[] = {"transitions", "fifo"};
   for (int k = 0; k < 2; k++) {
     flv_config *cfg = configure(SETTINGS(
@@ -403,11 +376,9 @@ static void memory(void **unused) {
         {"replay.capacity", "100"}, {"replay.replacement", "false"}, {"policy.hidden", "[16]"}));
     for (long at = 0, failures = 0;; at++) { // every allocation of making one may fail
       flv_error err = {0};
-      alloc_count = 0;
-      alloc_fail_at = at;
+      alloc_fail(at);
       flv_trainer *t = flv_trainer_new(cfg, NULL, NULL, 1, &err);
-      const bool done = alloc_count <= at;
-      alloc_fail_at = -1;
+      const bool done = alloc_none_failed();
       assert_true(done ? t != NULL : t == NULL && err.status == FLV_ENOMEM && err.text[0]);
       failures += !done;
       if (done) {

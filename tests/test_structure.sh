@@ -2,45 +2,9 @@
 # `fluvial synth dag` and `fluvial structure` from outside: the shipped example, bad tables, constraints,
 # odd names, resuming, a known graph, missing programs, 50 variables.
 # usage: test_structure.sh [BINARY [SOURCE]]   (else FLUVIAL_BIN and FLUVIAL_SOURCE; under ctest they are set)
-set -u
-bin=$(realpath "${1:-${FLUVIAL_BIN:?which fluvial?}}")
-source=$(realpath "${2:-${FLUVIAL_SOURCE:-$(dirname "$0")/..}}")
-work=$(mktemp -d) || exit 1
-trap 'rm -rf "$work"' EXIT
-cd "$work" || exit 1
-failures=0
+# shellcheck source=tests/cli_helpers.sh
+. "$(dirname "$0")/cli_helpers.sh" || exit 1
 
-fail() {
-  echo "FAILED: $*" >&2
-  sed 's/^/  out: /' out >&2
-  sed 's/^/  err: /' err >&2
-  failures=$((failures + 1))
-}
-
-# run CODE ARGUMENTS...: the exit code; standard output and error are left in the files out and err
-run() {
-  local want=$1 code
-  shift
-  "$bin" "$@" >out 2>err </dev/null
-  code=$?
-  [ "$code" -eq "$want" ] || fail "fluvial $* gave $code, expected $want"
-}
-
-# refuse CODE TEXT ARGUMENTS...: fails with one line of that text, writes nothing, leaves nothing behind
-refuse() {
-  local want=$1 text=$2 before after
-  shift 2
-  before=$(ls -A | grep -v '^out$\|^err$')
-  run "$want" "$@"
-  after=$(ls -A | grep -v '^out$\|^err$')
-  [ "$before" = "$after" ] || fail "fluvial $*: left something behind"
-  [ ! -s out ] || fail "fluvial $*: wrote to standard output"
-  [ "$(wc -l <err)" -eq 1 ] || fail "fluvial $*: expected one line on standard error"
-  grep -q '^fluvial: ' err || fail "fluvial $*: the error does not begin with 'fluvial: '"
-  grep -qF -- "$text" err || fail "fluvial $*: the error does not say '$text'"
-}
-
-says() { grep -qF -- "$1" "${2:-out}" || fail "expected '$1' in ${2:-out}"; }
 lines() { [ "$(wc -l <"$1")" -eq "$2" ] || fail "$1 has $(wc -l <"$1") lines, expected $2"; }
 
 iris=$source/examples/iris/iris.csv
@@ -218,5 +182,4 @@ for text in '80 rows, 50 variables' 'too many to enumerate' 'effective sample si
 done
 lines large/report/edges.csv 2451
 
-[ $failures -eq 0 ] || { echo "$failures failed" >&2; exit 1; }
-echo "all passed"
+finish

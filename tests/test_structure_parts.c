@@ -1,5 +1,5 @@
-// Bayesian structure learning inside: adjacency matrices from files, quoting, the configuration of a
-// table, the report against enumeration by hand, failing allocations.
+// Bayesian structure learning inside: adjacency matrices from files, quoting, the configuration of
+// a table, the report against enumeration by hand, failing allocations.
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -24,13 +24,7 @@
 #include "io/quote.h"
 #include "metrics/dag_features.h"
 #include "reward/dag_score.h"
-
-#define NEAR(a, b, tolerance)                                                                      \
-  do {                                                                                             \
-    const double a_ = (a), b_ = (b);                                                               \
-    if (!(fabs(a_ - b_) <= (tolerance)))                                                           \
-      fail_msg("line %d: %.17g is not %.17g", __LINE__, a_, b_);                                   \
-  } while (0)
+#include "near.h"
 
 static int setup(void **state) {
   char template[] = "/tmp/fluvial_structure_XXXXXX";
@@ -372,7 +366,7 @@ static void not_a_run_on_graphs(void **state) {
 
 static void out_of_memory(void **state) {
   (void)state;
-  if (!alloc_hooked) skip();
+  ALLOC_OR_SKIP();
   flv_config *cfg = tiny("bge");
   train(cfg, "run");
   flv_config_free(cfg);
@@ -384,13 +378,11 @@ static void out_of_memory(void **state) {
   for (bool done = false; !done && k < 5000; k++) {
     flv_error err = {0};
     flv_structure_pictures pictures;
-    alloc_count = 0;
-    alloc_fail_at = k;
+    alloc_fail(k);
     flv_config *made = configured(&p, &err);
     flv_status status = made ? flv_structure_prepare(made, NULL, &err) : err.status;
     if (status == FLV_OK) status = flv_structure_report("run", &o, &pictures, &err);
-    done = alloc_count <= alloc_fail_at;
-    alloc_fail_at = -1;
+    done = alloc_none_failed();
     flv_config_free(made);
     if (status != FLV_OK && !*err.text) fail_msg("allocation %d failed without a message", k);
     if (done) assert_int_equal(status, FLV_OK);

@@ -1,4 +1,5 @@
-// Synthetic graphs and data: what they are distributed as, what regression finds in them, the files.
+// Synthetic graphs and data: what they are distributed as, what regression finds in them, the
+// files.
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -17,13 +18,7 @@
 #include "io/file.h"
 #include "metrics/dag_features.h"
 #include "synth/dag_data.h"
-
-#define NEAR(a, b, tolerance)                                                                      \
-  do {                                                                                             \
-    const double a_ = (a), b_ = (b);                                                               \
-    if (!(fabs(a_ - b_) <= (tolerance)))                                                           \
-      fail_msg("line %d: %.17g is not %.17g", __LINE__, a_, b_);                                   \
-  } while (0)
+#include "near.h"
 
 static flv_dag_model draw(int d, double edges, double noise, uint64_t seed) {
   flv_dag_model m;
@@ -257,13 +252,12 @@ static void a_seed_is_its_bytes(void **state) {
 static void out_of_memory(void **state) {
   const flv_synth_dag s = {.variables = 4, .edges = 4, .samples = 5, .noise = 0.1};
   flv_error err = {0};
-  if (!alloc_hooked) skip();
+  ALLOC_OR_SKIP();
   int k = 0;
   for (flv_status status = FLV_ENOMEM; status != FLV_OK && k < 1000; k++) {
-    alloc_count = 0;
-    alloc_fail_at = k;
+    alloc_fail(k);
     status = flv_synth_dag_write(&s, *state, &err);
-    alloc_fail_at = -1;
+    alloc_none_failed();
     if (status != FLV_OK) assert_true(err.text[0] != '\0');
   }
   assert_true(k < 1000);

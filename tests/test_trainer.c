@@ -219,10 +219,7 @@ static void evaluation_by_sampling(void **unused) {
 
 static void no_allocation_between_iterations(void **unused) {
   (void)unused;
-  if (!alloc_hooked) {
-    print_message("skipped: a sanitizer replaces malloc\n");
-    skip();
-  }
+  ALLOC_OR_SKIP();
   for (int threads = 1; threads <= 2; threads++) {
     flv_trainer *t =
         make(threads, SETTINGS({"env.dim", "4"}, {"env.side", "8"}, {"replay.capacity", "100"},
@@ -243,26 +240,21 @@ static void no_allocation_between_iterations(void **unused) {
 // to fail.
 static void every_allocation_may_fail(void **unused) {
   (void)unused;
-  if (!alloc_hooked) {
-    print_message("skipped: a sanitizer replaces malloc\n");
-    skip();
-  }
+  ALLOC_OR_SKIP();
   static const char *const objectives[] = {"tb", "modified_db", "flow_matching", "soft_dqn"};
   for (int o = 0; o < 4; o++) {
     int failures = 0;
     for (long k = 0;; k++) {
       flv_error err = {0};
       flv_evaluation e;
-      alloc_count = 0;
-      alloc_fail_at = k;
+      alloc_fail(k);
       flv_config *cfg = flv_config_new(&err);
       flv_status status = cfg ? flv_config_set(cfg, "objective", objectives[o], &err) : err.status;
       if (status == FLV_OK) status = flv_config_set(cfg, "replay.capacity", "10", &err);
       flv_trainer *t = status == FLV_OK ? flv_trainer_new(cfg, NULL, NULL, 1, &err) : NULL;
       if (t) status = flv_trainer_step(t, NULL, &err);
       if (t && status == FLV_OK) status = flv_trainer_evaluate(t, 0, &e, &err);
-      const bool done = alloc_count <= k;
-      alloc_fail_at = -1;
+      const bool done = alloc_none_failed();
       if (!done) {
         failures++;
         if (t && status == FLV_OK) fail_msg("allocation %ld failed and nobody noticed", k);

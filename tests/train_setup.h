@@ -61,4 +61,44 @@ static inline void assert_same_state(flv_trainer *a, flv_trainer *b) {
   free(y);
 }
 
+// Copies what a checkpoint of `from` would hold into t, made with the same settings.
+static inline void take_state(flv_trainer *t, flv_trainer *from) {
+  enum { MAX = 192 };
+  flv_tensor *x = calloc(MAX, sizeof *x), *y = calloc(MAX, sizeof *y);
+  const int n = flv_trainer_tensors(from, x, MAX);
+  assert_int_equal(flv_trainer_tensors(t, y, MAX), n);
+  assert_true(n <= MAX);
+  for (int i = 0; i < n; i++) memcpy(y[i].data, x[i].data, tensor_bytes(&x[i]));
+  free(x);
+  free(y);
+}
+
+// make_kind: a trainer of kind k on so many threads. After some steps, 1, 2 and 3 threads have come
+// to the same bits.
+static inline void assert_threads_do_not_change_bits(flv_trainer *(*make_kind)(int k, int threads),
+                                                     int kinds) {
+  for (int k = 0; k < kinds; k++) {
+    flv_trainer *t[3];
+    for (int n = 0; n < 3; n++) t[n] = make_kind(k, n + 1);
+    for (int i = 0; i < 12; i++)
+      for (int n = 0; n < 3; n++) step(t[n], NULL);
+    for (int n = 1; n < 3; n++) assert_same_state(t[0], t[n]);
+    for (int n = 0; n < 3; n++) flv_trainer_free(t[n]);
+  }
+}
+
+// A trainer that takes over what another would save goes on as that one does.
+static inline void assert_what_is_saved_is_enough(flv_trainer *(*make_kind)(int k, int threads),
+                                                  int kinds) {
+  for (int k = 0; k < kinds; k++) {
+    flv_trainer *a = make_kind(k, 1), *b = make_kind(k, 1);
+    for (int i = 0; i < 7; i++) step(a, NULL);
+    take_state(b, a);
+    for (int i = 0; i < 7; i++) step(a, NULL), step(b, NULL);
+    assert_same_state(a, b);
+    flv_trainer_free(a);
+    flv_trainer_free(b);
+  }
+}
+
 #endif

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Format, static analysis, include directions. Changes nothing, except with --format.
+# Format, static analysis, include directions, what the documentation says. Changes nothing, except with --format.
 #
 #   tools/lint.sh            everything; exits non-zero at the end if anything was found
 #   tools/lint.sh --format   rewrites the sources with clang-format
@@ -67,6 +67,7 @@ check_scripts() {
 stage 'columns' check_width
 stage 'clang-format' check_format
 stage 'include directions' tools/check_includes.py
+stage 'documentation' tools/check_docs.py
 stage 'scripts parse' check_scripts
 stage 'cppcheck' check_cppcheck
 stage 'clang-tidy' check_tidy

@@ -32,11 +32,11 @@ typedef struct flv_structure_problem { // NULL and 0: as said
 flv_status flv_structure_configure(flv_config *cfg, const flv_structure_problem *problem,
                                    flv_error *err);
 
-// The last step before training, after values of the user's own have been set: makes environment and
-// reward, which checks them, and starts log Z (unless policy.log_z is not 0) at log R of the graph
-// that adding the best edge again and again leads to. Without it a balance objective would first
-// have to learn log Z, which is in the hundreds for ordinary data. truth: file of the true graph, or
-// NULL, checked so that training is not in vain.
+// The last step before training, after values of the user's own have been set: makes environment
+// and reward, which checks them, and starts log Z (unless policy.log_z is not 0) at log R of the
+// graph that adding the best edge again and again leads to. Without it a balance objective would
+// first have to learn log Z, which is in the hundreds for ordinary data. truth: file of the true
+// graph, or NULL, checked so that training is not in vain.
 flv_status flv_structure_prepare(flv_config *cfg, const char *truth, flv_error *err);
 
 typedef struct flv_structure_options { // NULL and 0: as said
@@ -63,8 +63,8 @@ typedef struct flv_structure_pictures { // why a picture is missing; "" if it is
 //   samples.npy            the same graphs, int [n, d, d]
 //   summary.txt            what matters, in words
 //
-// `probability` is exact where the graphs can be enumerated, and error is 0; else it is the share of
-// the sampled graphs, with its standard error. `sampler` is the probability under the trained
+// `probability` is exact where the graphs can be enumerated, and error is 0; else it is the share
+// of the sampled graphs, with its standard error. `sampler` is the probability under the trained
 // sampler. A picture whose program is missing is no failure: pictures, or NULL, says so.
 flv_status flv_structure_report(const char *dir, const flv_structure_options *options,
                                 flv_structure_pictures *pictures, flv_error *err);

@@ -22,13 +22,14 @@ typedef struct flv_synth_dag {
 // Writes into folder, which is made if it is not there, each file whole or not at all:
 //
 //   data.csv      a header of names (A .. Z, AA, AB ..), a row for each sample
-//   graph.csv     the true graph: row i, column j is 1 where there is an edge i -> j; named both ways
+//   graph.csv     the true graph: row i, column j is 1 where there is an edge i -> j; named both
+//                 ways
 //   weights.csv   the same with the edges' weights
 //   graph.dot     the true graph for Graphviz
 //
-// The graph is Erdos-Renyi: an order of the variables uniformly at random, and each of the d (d-1)/2
-// edges along it with probability edges / (d (d-1)/2). Weights are N(0, 1), and variables, parents
-// first,
+// The graph is Erdos-Renyi: an order of the variables uniformly at random, and each of the
+// d (d-1)/2 edges along it with probability edges / (d (d-1)/2). Weights are N(0, 1), and
+// variables, parents first,
 //   X_j = sum over parents i of weight(i, j) X_i + noise e_j,  e_j ~ N(0, 1).
 // One seed gives the same bytes; more samples keep the rows there were. FLV_EINVAL: a number out of
 // range. [Deleu et al. 2022, arXiv:2202.13903, appendix D, whose noise is 0.1]

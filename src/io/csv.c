@@ -6,8 +6,8 @@
 #include "io/csv_fields.h"
 #include "io/table_format.h"
 
-// Moves from the first record to the first row of numbers. A first record without a single number is
-// a header.
+// Moves from the first record to the first row of numbers. A first record without a single number
+// is a header.
 static flv_status skip_header(const flv_csv_text *csv, flv_csv_record *record, flv_error *err) {
   const flv_csv_record first = *record;
   flv_csv_cut cut = flv_csv_cut_record(csv, &first);

@@ -1,9 +1,9 @@
 // Records and fields of delimited text: what arrays (csv.c) and data tables (dataset.c) share.
 //
-// A record is a line, or several where a quoted field holds line ends. Lines that are blank or begin
-// with # are skipped. Fields lie between separators; blanks around them do not count. A field that
-// begins with " ends with the next single one; a doubled one inside stands for one. Lines end with
-// LF, CRLF or CR. A UTF-8 byte-order mark is skipped.
+// A record is a line, or several where a quoted field holds line ends. Lines that are blank or
+// begin with # are skipped. Fields lie between separators; blanks around them do not count. A field
+// that begins with " ends with the next single one; a doubled one inside stands for one. Lines end
+// with LF, CRLF or CR. A UTF-8 byte-order mark is skipped.
 #ifndef FLUVIAL_IO_CSV_FIELDS_H
 #define FLUVIAL_IO_CSV_FIELDS_H
 

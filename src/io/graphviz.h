@@ -6,9 +6,9 @@
 
 #include "fluvial/status.h"
 
-// Writes the graph parents [d] (bit i of parents[j]: the edge i -> j), d <= 64, to path, atomically.
-// weight [d*d], or NULL: probabilities of the edges (row i, column j), which become their labels and
-// the width of their lines. title may be NULL.
+// Writes the graph parents [d] (bit i of parents[j]: the edge i -> j), d <= 64, to path,
+// atomically. weight [d*d], or NULL: probabilities of the edges (row i, column j), which become
+// their labels and the width of their lines. title may be NULL.
 flv_status flv_graphviz_write(const char *path, const char *title, int d, const char *const *names,
                               const uint64_t *parents, const double *weight, flv_error *err);
 

@@ -35,9 +35,9 @@ flv_status flv_plot_curves(const char *png, const char *title, const char *x_lab
 flv_status flv_plot_heat(const char *png, const char *title, double gamma, int n,
                          const flv_heat *maps, flv_error *err);
 
-// A matrix of probabilities, value [d*d], row i downwards and column j to the right, on one scale from
-// 0 to 1, with names [d] on both axes; up to 14 by 14 the numbers stand in the cells, but none on the
-// diagonal.
+// A matrix of probabilities, value [d*d], row i downwards and column j to the right, on one scale
+// from 0 to 1, with names [d] on both axes; up to 14 by 14 the numbers stand in the cells, but none
+// on the diagonal.
 flv_status flv_plot_matrix(const char *png, const char *title, const char *row_label,
                            const char *column_label, int d, const char *const *names,
                            const double *value, flv_error *err);

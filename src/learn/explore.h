@@ -3,8 +3,9 @@
 //   q(a) = softmax over legal a of (u_a - [a = exit] bias) / temperature
 //   behaviour(a) = (1 - epsilon) q(a) + epsilon r(a)
 //
-// u are P_F's action logits (learn/logits.h). r is uniform over the legal actions; with stop_gamma > 0 the exit has that probability and the
-// others share the rest equally (where it is the only one, or illegal, as without).
+// u are P_F's action logits (learn/logits.h). r is uniform over the legal actions; with
+// stop_gamma > 0 the exit has that probability and the others share the rest equally (where it is
+// the only one, or illegal, as without).
 //
 // What is recorded as the log-probability of an action:
 //   record: mixture    log behaviour(a), whoever drew it
@@ -51,8 +52,8 @@ flv_explore flv_explore_uniformly(const void *cfg);
 void flv_explore_log_uniform(const flv_explore *explore, const flv_env *env, const uint8_t *mask,
                              double *log_p);
 
-// Behaviour log-probabilities of one state from the network's logits [n_actions]; log q where components are
-// recorded.
+// Behaviour log-probabilities of one state from the network's logits [n_actions]; log q where
+// components are recorded.
 void flv_explore_log_pi(const flv_explore *explore, const flv_policy *policy, const float *logits,
                         const uint8_t *mask, double *log_pi);
 

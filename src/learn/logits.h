@@ -5,11 +5,13 @@
 //
 //   joint   P_F = softmax over the legal actions
 //   gated   the exit's logit is that of a gate in front of the others:
-//             P_F(exit) = sigmoid(l_exit),   P_F(a) = sigmoid(-l_exit) softmax over legal a != exit,
+//             P_F(exit) = sigmoid(l_exit),
+//             P_F(a)    = sigmoid(-l_exit) softmax over legal a != exit,
 //           and P_F(exit) = 1 where nothing else is legal
 //
-// Both are one softmax over action logits u: u_a = l_a, but gated u_exit = l_exit + log sum_{legal a
-// != exit} exp(l_a) where there is such an a. So temperature and bias of the behaviour policy,
+// Both are one softmax over action logits u: u_a = l_a, but gated
+//   u_exit = l_exit + log sum_{legal a != exit} exp(l_a)
+// where there is such an a. So temperature and bias of the behaviour policy,
 // flows of edges and everything else that speaks of logits means u, and tempering is P_F^(1/T) for
 // both.
 #ifndef FLUVIAL_LEARN_LOGITS_H

@@ -19,8 +19,8 @@
 // modified_db (Deleu et al. 2022; [paper, App. D.3]), for environments where every state is an
 // object. F(s) is eliminated by F(s) P_F(exit|s) = R(s), so no flow and no log Z are learned:
 //   -d = log R(s') + log P_B(s|s') + log P_F(exit|s) - log R(s) - log P_F(s'|s) - log P_F(exit|s')
-//   mean of g(d) over the steps of the batch, exits excluded; 0 if there are none. The released code
-//   for graphs has loss: huber (with delta 1), and gradients through all of d.
+//   mean of g(d) over the steps of the batch, exits excluded; 0 if there are none. The released
+//   code for graphs has loss: huber (with delta 1), and gradients through all of d.
 //   detach_exit: no gradient through log P_F(exit|s')
 //   target_exit: log P_F(exit|s') by the target network, a constant (Deleu et al.'s own code, and
 //                gfnx)

@@ -1,26 +1,28 @@
-// Graph networks with attention, for environments whose states are directed graphs (n_nodes = d > 0)
-// and whose actions add an edge i -> j (number i d + j) or end (d^2): the policy of the paper's
-// experiments on structure learning [Malkin et al. 2023, arXiv:2210.00580, appendix D.3; a variant
-// of Deleu et al. 2022, arXiv:2202.13903]. With H = width and MLP(.) = Linear, ReLU, Linear, all of
-// H units:
+// Graph networks with attention, for environments whose states are directed graphs
+// (n_nodes = d > 0) and whose actions add an edge i -> j (number i d + j) or end (d^2): the policy
+// of the paper's experiments on structure learning [Malkin et al. 2023, arXiv:2210.00580, appendix
+// D.3; a variant of Deleu et al. 2022, arXiv:2202.13903]. With H = width and MLP(.) = Linear, ReLU,
+// Linear, all of H units:
 //
-//   nodes   n_i: a table by variable             edges  e_k: one vector        global  g: the scalar 0
+//   nodes   n_i: a table by variable        edges  e_k: one vector        global  g: the scalar 0
 //   layers, each with weights of its own [Battaglia et al. 2018, arXiv:1806.01261]:
 //     e'_k = MLP([e_k; n_from; n_to; g])
 //     n'_i = MLP([n_i; sum of e' over edges that leave i; over edges that reach i; g])
 //     g'   = MLP([sum of n'; sum of e'; g])      then n += n', e += e', g += g'
-//   q, k, v = Linear(n), split; multi-head attention among the nodes, and a Linear; nothing residual
+//   q, k, v = Linear(n), split; multi-head attention among the nodes, and a Linear; nothing
+//   residual
 //   logit of i -> j = <MLP(n_i), MLP(n_j)> / softplus(theta)        logit of the end = MLP(g)
 //
 // and P_F gated (learn/logits.h). P_B, where it is a network, has the same form without the end;
 // log F and log n are MLP(g).
 //
-// The program computes this with fewer products. In the first layer nodes and edges do not depend on
-// the state, so what an edge i -> j becomes is one of d^2 rows of a table, which is also the part of
-// it that later layers find again. The second Linear of an edge's MLP is applied to sums of edges, with
-// which it commutes; there is no product per edge in a network of two layers. Linears that follow
-// each other, as those of the attention, are multiplied once. Edges and nodes are summed in the order
-// in which the environment lists them, and no other order would differ by more than rounding.
+// The program computes this with fewer products. In the first layer nodes and edges do not depend
+// on the state, so what an edge i -> j becomes is one of d^2 rows of a table, which is also the
+// part of it that later layers find again. The second Linear of an edge's MLP is applied to sums of
+// edges, with which it commutes; there is no product per edge in a network of two layers. Linears
+// that follow each other, as those of the attention, are multiplied once. Edges and nodes are
+// summed in the order in which the environment lists them, and no other order would differ by more
+// than rounding.
 #include <math.h>
 #include <stdio.h>
 

@@ -84,8 +84,8 @@ const char *flv_replay_noun(const flv_replay *replay);
 // A plain buffer of trajectories drawn uniformly, without a plan; drawn: most at once.
 flv_status flv_replay_create(flv_replay *replay, int64_t capacity, const flv_env *env, int drawn,
                              flv_error *err);
-// component, cfg: of section `replay`. needs: FLV_NEEDS_* of the objective; FLV_EINVAL where it is no
-// sum over steps and items would be.
+// component, cfg: of section `replay`. needs: FLV_NEEDS_* of the objective; FLV_EINVAL where it is
+// no sum over steps and items would be.
 flv_status flv_replay_init(flv_replay *replay, const flv_component *component, const void *cfg,
                            const flv_env *env, unsigned needs, int drawn, flv_error *err);
 void flv_replay_free(flv_replay *replay);
@@ -93,7 +93,8 @@ void flv_replay_free(flv_replay *replay);
 int flv_replay_held(const flv_replay *replay);
 flv_replay_plan flv_replay_plan_at(const flv_replay *replay, int batch);
 
-// Stores trajectories [0, n) of a batch, or their steps; the oldest give way. By reward, their log_r must be known.
+// Stores trajectories [0, n) of a batch, or their steps; the oldest give way. By reward, their
+// log_r must be known.
 void flv_replay_push(flv_replay *replay, const flv_batch *batch, int n);
 // Appends n drawn trajectories to a batch.
 void flv_replay_draw(flv_replay *replay, flv_sampler *sampler, flv_batch *batch,

@@ -27,8 +27,8 @@ typedef struct flv_sampler { // working memory of one step of all trajectories
 flv_status flv_sampler_init(flv_sampler *sampler, const flv_batch *batch, flv_error *err);
 void flv_sampler_free(flv_sampler *sampler);
 
-// One action of the behaviour policy at an evaluated row of the batch, from two uniform numbers, and
-// its log-probability. head: of P_F, where they sample.
+// One action of the behaviour policy at an evaluated row of the batch, from two uniform numbers,
+// and its log-probability. head: of P_F, where they sample.
 int flv_sampler_choose(flv_sampler *sampler, const flv_batch *batch, const flv_policy *policy,
                        const flv_explore *explore, int head, int row, const double u[2],
                        double *log_pi);

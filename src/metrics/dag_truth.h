@@ -26,8 +26,8 @@ typedef struct flv_dag_truth {
 // AUROC: probability that a true edge is ranked above one that is not, ties half (Mann-Whitney).
 // Along the thresholds at the distinct probabilities, with precision P and recall R,
 //   average precision  sum_n (R_n - R_{n-1}) P_n
-//   AUPRC              the trapezoids below (R_n, P_n), from (0, 1) on; it interpolates, and so lies
-//                      above the average precision as a rule [Davis and Goadrich 2006]
+//   AUPRC              the trapezoids below (R_n, P_n), from (0, 1) on; it interpolates, and so
+//                      lies above the average precision as a rule [Davis and Goadrich 2006]
 // work [d*d].
 flv_dag_truth flv_dag_compare(int d, const double *edge, const uint64_t *truth, flv_ranked *work);
 

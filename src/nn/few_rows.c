@@ -17,9 +17,9 @@ typedef struct kernels {
 } kernels;
 
 // A kernel for vectors of BYTES bytes, in strips of WIDE of them. What is left is done in strips of
-// UNIT floats, the last of which ends at n and may overlap the one before (so not where it adds). Where n < UNIT, lanes
-// from n on hold what follows in w and are dropped; the last rows of w, which nothing follows, are
-// read from a copy.
+// UNIT floats, the last of which ends at n and may overlap the one before (so not where it adds).
+// Where n < UNIT, lanes from n on hold what follows in w and are dropped; the last rows of w, which
+// nothing follows, are read from a copy.
 #define FEW_ROWS(NAME, TARGET, BYTES, WIDE)                                                        \
   typedef float NAME##_vec __attribute__((vector_size(BYTES), aligned(4)));                        \
   enum { NAME##_unit = UNIT * 4 / BYTES, NAME##_high = TILE * WIDE / NAME##_unit };                \

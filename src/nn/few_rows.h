@@ -10,10 +10,10 @@
 
 enum { FLV_FEW_ROWS = 48 };
 
-// y[rows, n] = x[rows, in] w[in, n], or += where `add`. Every entry is one sum over k = 0 .. in-1 in
-// order, so that it does not depend on how the product is cut. False, and nothing done, if this
-// machine has no kernel or, of 16 columns or more, there are more
-// than FLV_FEW_ROWS rows, or it should add to columns that are no multiple of 16.
+// y[rows, n] = x[rows, in] w[in, n], or += where `add`. Every entry is one sum over k = 0 .. in-1
+// in order, so that it does not depend on how the product is cut. False, and nothing done, if this
+// machine has no kernel or, of 16 columns or more, there are more than FLV_FEW_ROWS rows, or it
+// should add to columns that are no multiple of 16.
 bool flv_few_rows(int rows, int in, int n, bool add, const float *x, const float *w, float *y);
 
 #endif

@@ -234,9 +234,9 @@ flv_status flv_acts_init(flv_acts *acts, const flv_net *net, int max_rows, bool 
 void flv_acts_free(flv_acts *acts); // accepts zeroed acts
 
 // Ops [op0, op1) on rows (states) [row0, row1). Few rows: matrix products are cut by columns; many:
-// chunks of rows. The cuts depend on the shape alone. Graphs: rows are evaluated from 0 upwards with
-// the same params; tables are computed with row 0, and where a row's edges stand follows from the
-// rows before it.
+// chunks of rows. The cuts depend on the shape alone. Graphs: rows are evaluated from 0 upwards
+// with the same params; tables are computed with row 0, and where a row's edges stand follows from
+// the rows before it.
 void flv_net_forward(const flv_net *net, const float *params, flv_acts *acts, int op0, int op1,
                      int row0, int row1, int threads);
 

@@ -2,8 +2,8 @@
 // on.
 //
 // forward:  y from the operands (hot) and the weights
-// backward: dy is d loss / d y and may be overwritten; writes or adds to the operands' dx and dw, in
-//           their order, and to dw, db
+// backward: dy is d loss / d y and may be overwritten; writes or adds to the operands' dx and dw,
+//           in their order, and to dw, db
 #ifndef FLUVIAL_NN_OPS_H
 #define FLUVIAL_NN_OPS_H
 

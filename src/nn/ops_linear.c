@@ -1,5 +1,5 @@
-// LINEAR: y = act(sum_t x_t W_t + sum_t gathered x_t + b), W_t [in_t, n]. With v the argument of act
-// and dv = dy act'(v):
+// LINEAR: y = act(sum_t x_t W_t + sum_t gathered x_t + b), W_t [in_t, n]. With v the argument of
+// act and dv = dy act'(v):
 //   dW_t = x_t' dv    db = sum over rows of dv    dx_t = dv W_t', or dv, back where it came from
 #include <string.h>
 

@@ -102,8 +102,8 @@ typedef struct coefficients { // of one update in one group
   float decay;     // 1 - a weight_decay
 } coefficients;
 
-// Moments of weights that get no gradient fade, and would stay denormal, in which arithmetic is some
-// twenty times slower; here the root of the second moment is far below any eps.
+// Moments of weights that get no gradient fade, and would stay denormal, in which arithmetic is
+// some twenty times slower; here the root of the second moment is far below any eps.
 static inline float settled(float moment) { return fabsf(moment) < 1e-37f ? 0.0f : moment; }
 
 FLV_SIMD static void adam_update(size_t n, const coefficients *coef, const float *restrict g,

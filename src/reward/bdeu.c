@@ -46,7 +46,8 @@ typedef struct bdeu {
   void *block;
 } bdeu;
 
-// Categories in rows[0, n), in order of appearance: which, and how many rows each. Returns how many.
+// Categories in rows[0, n), in order of appearance: which, and how many rows each. Returns their
+// number.
 static int count(const unsigned char *code, const int *rows, int n,
                  int which[FLV_DATA_MAX_CATEGORIES], int times[FLV_DATA_MAX_CATEGORIES]) {
   int seen = 0;

@@ -2,13 +2,14 @@
 // equivalent graphs the same score. [Geiger & Heckerman 1994; Kuipers, Moffa & Heckerman 2014,
 // arXiv:1402.6863]
 //
-// N rows, d columns, T = t I, t = alpha_mu (alpha_w - d - 1) / (alpha_mu + 1), S the scatter about the
-// column means xbar, R = T + S + N alpha_mu / (N + alpha_mu) (xbar - nu)(xbar - nu)'. For variable j
-// with l parents P
+// N rows, d columns, T = t I, t = alpha_mu (alpha_w - d - 1) / (alpha_mu + 1), S the scatter about
+// the column means xbar, R = T + S + N alpha_mu / (N + alpha_mu) (xbar - nu)(xbar - nu)'. For
+// variable j with l parents P
 //   local = 1/2 log(alpha_mu / (N + alpha_mu)) - N/2 log pi
 //         + lgamma((N + alpha_w - d + l + 1)/2) - lgamma((alpha_w - d + l + 1)/2)
 //         + 1/2 (alpha_w - d + 2l + 1) log t
-//         + 1/2 (N + alpha_w - d + l) log det R[P,P] - 1/2 (N + alpha_w - d + l + 1) log det R[P+j,P+j]
+//         + 1/2 (N + alpha_w - d + l) log det R[P,P]
+//         - 1/2 (N + alpha_w - d + l + 1) log det R[P+j,P+j]
 #include <math.h>
 #include <stdlib.h>
 

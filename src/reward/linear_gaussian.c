@@ -1,10 +1,11 @@
-// Linear-Gaussian: X_j = X_P theta + e with theta ~ N(mu0, tau^2) each and e ~ N(0, s^2), s^2 known.
+// Linear-Gaussian: X_j = X_P theta + e with theta ~ N(mu0, tau^2) each and e ~ N(0, s^2),
+// s^2 known.
 //
 // With r = (X_j - mu0 X_P 1) / s, y = tau X_P' r and Sg = s^2 I + tau^2 X_P' X_P, all over the l
 // parents, column j has the N-variate Gaussian log density (Woodbury; matrix determinant lemma)
 //   local = -1/2 [ r'r - y' Sg^-1 y + log det Sg + 2 (N - l) log s + N log 2 pi ]
-// Everything comes from G = X'X, so N counts once. There is no intercept: columns should be centred,
-// or standardise be set. gfnx (068316d) has the signs of the last three terms turned round.
+// Everything comes from G = X'X, so N counts once. There is no intercept: columns should be
+// centred, or standardise be set. gfnx (068316d) has the last three terms with the opposite sign.
 #include <math.h>
 #include <stdlib.h>
 

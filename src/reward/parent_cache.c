@@ -6,8 +6,8 @@
 
 #include "base/memory.h"
 
-// A sequence lock: `turn` is odd while a writer is inside, and has changed when one was. A writer who
-// finds another inside goes away; a reader then takes it for a miss.
+// A sequence lock: `turn` is odd while a writer is inside, and has changed when one was. A writer
+// who finds another inside goes away; a reader then takes it for a miss.
 typedef struct slot {
   _Atomic uint64_t turn;
   _Atomic uint64_t family; // parents and bit j, so never 0; 0: empty

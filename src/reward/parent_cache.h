@@ -1,8 +1,8 @@
 // Numbers of (variable, parent set), remembered in bounded memory by many threads at once.
 //
-// Where d 2^(d-1) doubles fit there is a place for every parent set; else each variable has a direct-
-// mapped table, in which a newer parent set takes the place of an older one. Numbers are computed
-// from their key alone, so which of them are remembered changes the time and no bit.
+// Where d 2^(d-1) doubles fit there is a place for every parent set; else each variable has a
+// direct-mapped table, in which a newer parent set takes the place of an older one. Numbers are
+// computed from their key alone, so which of them are remembered changes the time and no bit.
 #ifndef FLUVIAL_REWARD_PARENT_CACHE_H
 #define FLUVIAL_REWARD_PARENT_CACHE_H
 

@@ -41,7 +41,8 @@ typedef struct sweep {
   void *block;
 } sweep;
 
-// The least probable of a full list gives way; the list stays in order, ties in the order of states.
+// The least probable of a full list gives way; the list stays in order, ties in the order of
+// states.
 static void offer(flv_posterior *p, double probability, double log_r, int64_t index,
                   const uint64_t *parents) {
   int at = p->n_top;

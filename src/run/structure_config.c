@@ -92,8 +92,8 @@ static flv_status set_all(flv_config *cfg, int n, const setting *settings, flv_e
   return FLV_OK;
 }
 
-// About a minute on two cores. Up to 6 variables an evaluation enumerates all graphs, 3.8 million of
-// 6: then only at the end.
+// About a minute on two cores. Up to 6 variables an evaluation enumerates all graphs, 3.8 million
+// of 6: then only at the end.
 typedef struct length_of_run {
   int most; // variables
   const char *iterations, *eval_every, *eval_samples, *checkpoint_every;
@@ -105,9 +105,9 @@ static const length_of_run lengths[] = {{5, "16000", "1000", "1000", "500"},
                                         {FLV_DATA_MAX_COLUMNS, "400", "100", "200", "50"}};
 
 // Up to 6 variables trajectory balance comes nearest to the posterior. Beyond, its one number for a
-// whole trajectory says too little: modified detailed balance learns from every step, and the exit is
-// a gate in front of the edges so that trajectories begin short (with a softmax over 400 actions,
-// the first ones would fill the graph).
+// whole trajectory says too little: modified detailed balance learns from every step, and the exit
+// is a gate in front of the edges so that trajectories begin short (with a softmax over 400
+// actions, the first ones would fill the graph).
 static flv_status set_training(flv_config *cfg, int d, flv_error *err) {
   const bool few = d <= 6;
   const length_of_run *length = lengths;

@@ -92,7 +92,7 @@ static void put_edges(FILE *f, const flv_posterior *p) {
       pairs[n++] =
           forth >= back ? (pair){i, j, forth, forth + back} : (pair){j, i, back, forth + back};
     }
-  qsort(pairs, (size_t)n, sizeof *pairs, by_probability);
+  if (n > 1) qsort(pairs, (size_t)n, sizeof *pairs, by_probability);
   while (shown < n && shown < SHOWN_EDGES && pairs[shown].either >= 0.01) shown++;
   for (int k = 0; k < shown; k++) {
     const int w = columns_of(p->names[pairs[k].from]) + 4 + columns_of(p->names[pairs[k].to]);

@@ -1,8 +1,8 @@
 #!/bin/sh
 # The paper's Table 2, Bayesian structure learning: makes data, trains every file of configs/paper/structure on them,
 # two runs at a time, one thread each, and writes each run's report. Data set, random graph and run share a seed.
-# Finished runs are kept and broken ones resumed, so it can be called again and again. Then writes
-# docs/paper/structure.md and its figure from what the runs recorded.
+# Finished runs are kept and broken ones resumed, so it can be called again and again, and what
+# docs/paper/structure.csv has is not run again (AGAIN=1: it is). Then writes docs/paper/structure.md and its figure.
 #
 #   tools/paper_structure.sh [VARIABLES] [SEEDS] [PATTERN]   e.g. "5" "1 2 3 4 5" 'tb_*'
 #   tools/paper_structure.sh report                          only the page, from the runs there are
@@ -17,6 +17,7 @@ iterations() { # by the number of variables
 }
 
 one() { # CONFIG VARIABLES SEED
+  if [ -z "${AGAIN:-}" ] && grep -q "^$(basename "$1" .yaml),$2,$3," docs/paper/structure.csv 2>/dev/null; then return; fi
   data="$runs/data/d$2-s$3" out="$runs/d$2-$(basename "$1" .yaml)-s$3" n=$(iterations "$2")
   if [ ! -d "$data" ]; then
     "$fluvial" synth dag -d "$2" --edges "$2" -n 100 --noise 0.1 --seed "$3" --out "$data" >/dev/null

@@ -202,16 +202,18 @@ static void names_of_edges(void **state) {
 }
 
 // What is measured in docs/structure.md is what is chosen: off-policy tb where graphs are counted,
-// on-policy without log Z beyond.
+// on-policy without log Z up to 24 variables, step by step beyond.
 static void defaults_by_size(void **state) {
   (void)state;
   static const struct {
     int d;
-    const char *objective, *exit, *epsilon;
-  } want[] = {{2, "tb", "joint", "0.3"},
-              {6, "tb", "joint", "0.3"},
-              {7, "log_variance", "gated", "0"},
-              {64, "log_variance", "gated", "0"}};
+    const char *objective, *loss, *exit, *epsilon;
+  } want[] = {{2, "tb", "huber", "joint", "0.3"},
+              {6, "tb", "huber", "joint", "0.3"},
+              {7, "log_variance", "squared", "gated", "0"},
+              {24, "log_variance", "squared", "gated", "0"},
+              {25, "modified_db", "huber", "gated", "0.05"},
+              {64, "modified_db", "huber", "gated", "0.05"}};
   for (size_t k = 0; k < sizeof want / sizeof *want; k++) {
     FILE *f = fopen("wide.csv", "w");
     for (int r = 0; r < 5; r++)
@@ -224,6 +226,7 @@ static void defaults_by_size(void **state) {
     flv_config *cfg = configured(&p, &err);
     if (!cfg) fail_msg("%s", err.text);
     expect(cfg, "objective.name", want[k].objective);
+    expect(cfg, "objective.loss", want[k].loss);
     expect(cfg, "policy.exit", want[k].exit);
     expect(cfg, "exploration.epsilon", want[k].epsilon);
     flv_config_free(cfg);

@@ -4,8 +4,8 @@
   structure_baseline.py fit METHOD DATA.csv EDGES.npy SECONDS.txt
   structure_baseline.py table RUNS "SEEDS" "METHODS"      writes docs/paper/structure_20.csv and .md
 
-METHOD is pc or ges, with a number of bootstrap samples after a colon: without it, one fit to the data. A table also
-takes fluvial, and fluvial_fair with that prior.
+METHOD is pc or ges, with a number of bootstrap samples after a colon: without it, one fit to the data; or
+mcmc:STEPS. A table also takes fluvial, and fluvial_fair with that prior.
 """
 import csv
 import math
@@ -40,12 +40,84 @@ def ges(x):
     return np.where(g & g.T, 0.5, g.astype(float))
 
 
+# ---- the posterior itself: structure MCMC with the BGe score, written apart from src/reward/bge.c ----
+
+
+def bge_score(x):
+    """Of variable j with the set of parents `mask`, up to a constant; alpha_mu = 1, alpha_w = d + 2, mean 0."""
+    n, d = x.shape
+    r = x.T @ x + 0.5 * np.eye(d)  # the columns have mean 0
+    lg = [math.lgamma((n + k + 3) / 2) - math.lgamma((k + 3) / 2) + (k + 1.5) * math.log(0.5) for k in range(d)]
+    known = {}
+
+    def log_det(rows):
+        return np.linalg.slogdet(r[np.ix_(rows, rows)])[1] if rows else 0.0
+
+    def score(j, mask):
+        if (j, mask) not in known:
+            rows = [i for i in range(d) if mask >> i & 1]
+            k = len(rows)
+            known[j, mask] = lg[k] + (n + k + 2) / 2 * log_det(rows) - (n + k + 3) / 2 * log_det(rows + [j])
+        return known[j, mask]
+
+    return score
+
+
+def leads_to(parents, a, b):
+    """Is there a directed path from a to b?"""
+    seen = todo = 1 << b
+    while todo:
+        j = (todo & -todo).bit_length() - 1
+        todo &= todo - 1
+        if parents[j] >> a & 1:
+            return True
+        new = parents[j] & ~seen
+        seen |= new
+        todo |= new
+    return False
+
+
+def mcmc(x, steps):
+    """Metropolis from the graph without edges: add, remove or reverse an edge. Mean over the last four fifths."""
+    d, rng, score = x.shape[1], np.random.default_rng(1), bge_score(x)
+    parents = [0] * d
+    total, count = np.zeros((d, d)), 0
+    for step in range(steps):
+        if step % 4096 == 0:
+            pairs = rng.integers(0, d, (4096, 2)).tolist()
+            log_u, coin = np.log(rng.random(4096)).tolist(), (rng.random(4096) < 0.5).tolist()
+        (i, j), c = pairs[step % 4096], step % 4096
+        if step >= steps // 5 and step % 50 == 0:
+            count += 1
+            for b in range(d):
+                for a in range(d):
+                    total[a, b] += parents[b] >> a & 1
+        if i == j or parents[i] >> j & 1:
+            continue
+        has = parents[j] >> i & 1
+        new = {j: parents[j] ^ 1 << i}
+        if not has and (not coin[c] or leads_to(parents, j, i)):
+            continue
+        if has and coin[c]:
+            old, parents[j] = parents[j], new[j]
+            cycle, parents[j] = leads_to(parents, i, j), old
+            if cycle:
+                continue
+            new[i] = parents[i] | 1 << j
+        if log_u[c] < sum(score(k, m) - score(k, parents[k]) for k, m in new.items()):
+            for k, m in new.items():
+                parents[k] = m
+    return total / count
+
+
 def fit(method, data, edges, seconds):
     name, _, resamples = method.partition(":")
-    run = {"pc": pc, "ges": ges}[name]
     x = standardised(data)
     start = time.process_time()
-    if resamples:
+    run = {"pc": pc, "ges": ges}.get(name)
+    if name == "mcmc":
+        e = mcmc(x, int(resamples))
+    elif resamples:
         rng = np.random.default_rng(1)
         rows = [rng.integers(0, len(x), len(x)) for _ in range(int(resamples))]
         e = np.mean([run(x[r]) for r in rows], axis=0)
@@ -102,11 +174,14 @@ NAMES = {
     "fluvial_fair": "`fluvial structure --prior fair`",
     "pc": f"PC, Fisher's z, level {ALPHA}",
     "ges": "GES, BIC",
+    "mcmc": "structure MCMC on the same score",
 }
 
 
 def name_of(method):
     name, _, resamples = method.partition(":")
+    if name == "mcmc":
+        return f"{NAMES[name]}, {int(resamples):,} steps"
     return f"{NAMES[name]}, mean of {resamples} bootstrap samples" if resamples else NAMES[name]
 
 

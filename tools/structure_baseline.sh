@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# 20 variables with a known graph: `fluvial structure` beside PC (causal-learn) and GES (ges), both from PyPI, in a
+# 20 variables with a known graph: `fluvial structure` beside PC (causal-learn) and GES (ges), both from PyPI in a
 # virtual environment of their own. Data of `fluvial synth dag`; data set, graph and run share a seed. One thread
 # everywhere, one thing at a time. What is there is kept, so it can be called again and again. Prints and writes
 # docs/paper/structure_20.md and structure_20.csv.
 #
-#   tools/structure_baseline.sh [SEEDS] [METHODS]     e.g. "1 2 3 4 5" "fluvial fluvial_fair pc pc:100 ges ges:10"
+#   tools/structure_baseline.sh [SEEDS] [METHODS]     e.g. "1 2 3 4 5" "fluvial fluvial_fair mcmc:1000000 pc pc:100 ges ges:10"
 set -euo pipefail
 cd "$(dirname "$0")/.."
 fluvial=${FLUVIAL:-build/fluvial}
 runs=${RUNS:-runs/paper/structure_20}
 seeds=${1:-1 2 3 4 5}
-methods=${2:-fluvial fluvial_fair pc pc:100 ges ges:10}
+methods=${2:-fluvial fluvial_fair mcmc:1000000 pc pc:100 ges ges:10}
 export OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1
 mkdir -p "$runs"
 

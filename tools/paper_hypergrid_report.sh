@@ -57,7 +57,7 @@ figure() { # PNG NAME...; the first seed of each
 }
 
 {
-  cat tools/paper_hypergrid_head.md
+  cat tools/paper_hypergrid_head.md.in
   echo
   echo "## 128x128, R0 = 1e-3 (Figure 1)"
   echo

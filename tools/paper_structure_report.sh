@@ -48,7 +48,7 @@ each() { # COLUMN
 }
 
 {
-  cat tools/paper_structure_head.md
+  cat tools/paper_structure_head.md.in
   echo
   echo "## Exact JSD to the posterior (Table 2)"
   echo

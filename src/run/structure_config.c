@@ -92,48 +92,57 @@ static flv_status set_all(flv_config *cfg, int n, const setting *settings, flv_e
   return FLV_OK;
 }
 
-// About a minute on two cores. Up to 6 variables an evaluation enumerates all graphs, 3.8 million
-// of 6: then only at the end.
-typedef struct length_of_run {
+// By the number of variables; about a minute on one core. Up to 6 an evaluation enumerates all
+// graphs, 3.8 million of 6: then only at the end.
+//
+// Up to 6 variables trajectory balance, off-policy, comes nearest to the posterior; up to 24 the
+// variance over on-policy batches, which needs no log Z; beyond, a minute is too short for it to
+// climb, and learning from every step gets further. From 7 on the exit is a gate in front of the
+// edges so that the first trajectories are short (with a softmax over 400 actions they would fill
+// the graph).
+typedef struct training {
   int most; // variables
+  const char *objective, *loss, *exit, *hidden, *epsilon, *epsilon_end, *lr, *batch;
   const char *iterations, *eval_every, *eval_samples, *checkpoint_every;
-} length_of_run;
-static const length_of_run lengths[] = {{5, "16000", "1000", "1000", "500"},
-                                        {6, "8000", "8000", "1000", "500"},
-                                        {12, "3000", "500", "1000", "250"},
-                                        {24, "1200", "300", "1000", "100"},
-                                        {FLV_DATA_MAX_COLUMNS, "400", "100", "200", "50"}};
+} training;
+static const training trainings[] = {
+    {5, "tb", "huber", "joint", "[128, 128]", "0.3", "0.02", "3e-3", "128", "16000", "1000", "1000",
+     "500"},
+    {6, "tb", "huber", "joint", "[256, 256]", "0.3", "0.02", "3e-3", "128", "8000", "8000", "1000",
+     "500"},
+    {12, "log_variance", "squared", "gated", "[256, 256]", "0", "0", "3e-3", "64", "2000", "250",
+     "500", "250"},
+    {24, "log_variance", "squared", "gated", "[256, 256]", "0", "0", "3e-3", "64", "1000", "250",
+     "500", "100"},
+    {FLV_DATA_MAX_COLUMNS, "modified_db", "huber", "gated", "[256, 256]", "0.05", "0", "1e-3", "32",
+     "400", "100", "200", "50"},
+};
 
-// Up to 6 variables trajectory balance comes nearest to the posterior. Beyond, its one number for a
-// whole trajectory says too little: modified detailed balance learns from every step, and the exit
-// is a gate in front of the edges so that trajectories begin short (with a softmax over 400
-// actions, the first ones would fill the graph).
 static flv_status set_training(flv_config *cfg, int d, flv_error *err) {
-  const bool few = d <= 6;
-  const length_of_run *length = lengths;
-  while (d > length->most) length++;
+  const training *t = trainings;
+  while (d > t->most) t++;
   const setting settings[] = {
       {"env", "dag"},
       {"policy", "mlp"},
-      {"policy.hidden", d <= 5 ? "[128, 128]" : "[256, 256]"},
+      {"policy.hidden", t->hidden},
       {"policy.p_b", "uniform"},
-      {"policy.exit", few ? "joint" : "gated"},
-      {"objective", few ? "tb" : "modified_db"},
-      {"objective.loss", "huber"},
-      {"exploration.epsilon", few ? "0.3" : "0.05"},
-      {"exploration.epsilon_end", few ? "0.02" : "0"},
+      {"policy.exit", t->exit},
+      {"objective", t->objective},
+      {"objective.loss", t->loss},
+      {"exploration.epsilon", t->epsilon},
+      {"exploration.epsilon_end", t->epsilon_end},
       {"exploration.schedule", "cosine"},
       {"exploration.until", "0.5"},
       {"optimiser", "adam"},
-      {"optimiser.lr", few ? "3e-3" : "1e-3"},
+      {"optimiser.lr", t->lr},
       {"optimiser.lr_log_z", "0.1"},
       {"schedule", "cosine"},
       {"schedule.end", "0.01"},
-      {"batch", few ? "128" : "32"},
-      {"iterations", length->iterations},
-      {"eval_every", length->eval_every},
-      {"eval_samples", length->eval_samples},
-      {"checkpoint_every", length->checkpoint_every},
+      {"batch", t->batch},
+      {"iterations", t->iterations},
+      {"eval_every", t->eval_every},
+      {"eval_samples", t->eval_samples},
+      {"checkpoint_every", t->checkpoint_every},
   };
   return set_all(cfg, sizeof settings / sizeof *settings, settings, err);
 }

@@ -12,6 +12,11 @@ fluvial=${FLUVIAL:-build/fluvial}
 runs=${RUNS:-runs/paper/structure}
 mkdir -p "$runs/data" docs/paper
 
+make_data() { # VARIABLES SEED
+  [ -d "$runs/data/d$1-s$2" ] ||
+    "$fluvial" synth dag -d "$1" --edges "$1" -n 100 --noise 0.1 --seed "$2" --out "$runs/data/d$1-s$2" >/dev/null
+}
+
 iterations() { # by the number of variables
   case $1 in 3) echo 6000 ;; 4) echo 12000 ;; 5) echo 24000 ;; *) echo 40000 ;; esac
 }
@@ -19,9 +24,6 @@ iterations() { # by the number of variables
 one() { # CONFIG VARIABLES SEED
   if [ -z "${AGAIN:-}" ] && grep -q "^$(basename "$1" .yaml),$2,$3," docs/paper/structure.csv 2>/dev/null; then return; fi
   data="$runs/data/d$2-s$3" out="$runs/d$2-$(basename "$1" .yaml)-s$3" n=$(iterations "$2")
-  if [ ! -d "$data" ]; then
-    "$fluvial" synth dag -d "$2" --edges "$2" -n 100 --noise 0.1 --seed "$3" --out "$data" >/dev/null
-  fi
   if [ -d "$out" ]; then "$fluvial" train --resume "$out" --threads 1 --quiet
   else
     "$fluvial" train "$1" --set reward.path="$data/data.csv" --set seed="$3" --set iterations="$n" \
@@ -40,6 +42,7 @@ if [ "${1:-}" != report ]; then
   variables=${1:-3 4 5} seeds=${2:-1 2 3 4 5} pattern=${3:-*}
   for seed in $seeds; do
     for d in $variables; do
+      make_data "$d" "$seed" >&2
       for config in configs/paper/structure/$pattern.yaml; do echo "$config $d $seed"; done
     done
   done | xargs -P "${JOBS:-2}" -L 1 "$0" one

@@ -358,8 +358,8 @@ static void check_logits(bench *b, int rows) {
   }
 }
 
-// Every entry of a small array, every seventh of a large one. Rounding spreads through a network whose
-// attention is sharp, whatever an entry's own size: errors are measured by the largest slope.
+// Every entry of a small array, every seventh of a large one. Rounding spreads through a network
+// whose attention is sharp, whatever an entry's own size: errors are measured by the largest slope.
 static void check_gradient(bench *b, int rows, const float *d, const float *grad) {
   const flv_net *net = b->naive.net;
   const double h = 1e-6;

@@ -246,6 +246,8 @@ static void closed_log_z(void **unused) {
   assert_int_equal(flv_trainer_assess(t, &options, &a, &err), FLV_OK);
   assert_true(a.log_z.exact == truth && a.evaluation.log_z_true == truth);
   assert_true(fabs(a.log_z.value - truth) < 5.0 * a.log_z.error + 0.02);
+  assert_true(fabs(a.evaluation.kl_qp - (truth - a.elbo.value)) < 1e-9);
+  assert_true(a.evaluation.kl_pq > 0.0 && a.evaluation.jsd > 0.0);
   assert_true(isnan(a.top_found) && isnan(a.elbo.exact));
   flv_trainer_free(t);
   t = make(1, SETTINGS({"env", "bit_sequence"}, {"env.length", "32"}, {"env.word", "4"},

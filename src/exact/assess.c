@@ -168,8 +168,7 @@ static flv_status assess_forward(assessor *a, flv_assessment *out, flv_error *er
   flv_evaluation *e = &out->evaluation;
   *e = a->exactly;
   if (!a->exact) {
-    flv_evaluate_weights(n, a->log_w, e);
-    flv_evaluate_log_z(a->t, e);
+    flv_evaluate_weights(n, a->log_w, a->t->log_z, e);
     e->modes = flv_mode_count(a->t);
     e->modes_found = out->modes_seen;
   }

@@ -301,8 +301,8 @@ static void correlations(assessor *a, flv_assessment *out) {
 // ---- maximum mean discrepancy ----
 
 // Coordinates of grids, adjacency matrices, dense observations and what an environment itself
-// writes are points as they are; hot indices name things without an order, and become indicators: |a - b|^2 counts the indices in
-// which objects differ.
+// writes are points as they are; hot indices name things without an order, and become indicators:
+// |a - b|^2 counts the indices in which objects differ.
 static int point_width(const flv_env *env) {
   const bool named = env->n_columns == 0 && flv_columns_whole(env) && !flv_columns_grid(env);
   return named ? env->n_features : flv_columns_count(env);

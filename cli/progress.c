@@ -74,7 +74,7 @@ static void write_fields(const cli_progress *p, bool compact, char text[N_FIELDS
   snprintf(text[LOG_Z], FIELD, compact ? "log Z %.3f" : "log Z %.4f", now->stats.log_z);
   text[TRUE_Z][0] = '\0';
   if (e->n > 0 && isfinite(e->log_z_true))
-    snprintf(text[TRUE_Z], FIELD, compact ? "/%s%.3f" : " (true %s%.4f)", e->exact ? "" : "~",
+    snprintf(text[TRUE_Z], FIELD, compact ? "/%s%.3f" : " (true %s%.4f)", e->log_z_exact ? "" : "~",
              e->log_z_true);
   if (e->n > 0 && isfinite(e->jsd))
     snprintf(text[DISTANCE], FIELD, compact ? "JSD %s%.1e" : "JSD %s%.2e", e->exact ? "" : "~",

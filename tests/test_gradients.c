@@ -383,7 +383,7 @@ static void knows_what_is_linear(void **state) {
   assert_non_null(strstr(c.why, "there is no objective 'no_such'"));
   assert_false(flv_check_choose(&c, &choice, "tb", "colour=red"));
   assert_false(flv_check_choose(&c, &choice, "modified_db", ""));
-  assert_non_null(strstr(c.why, "needs an exit action"));
+  assert_non_null(strstr(c.why, "needs an exit from every state"));
   flv_problem_free(p);
 }
 

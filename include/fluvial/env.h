@@ -12,6 +12,7 @@
 #ifndef FLUVIAL_ENV_H
 #define FLUVIAL_ENV_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -56,6 +57,11 @@ typedef struct flv_env_ops {
   // index. Only for n_states > 0; may be NULL otherwise.
   void (*index)(const flv_env *env, int n, const void *states, int64_t *index);
   void (*at)(const flv_env *env, int n, const int64_t *index, void *states);
+  // State <-> the n_columns numbers that files write for it; the second says whether the numbers
+  // are a state's, which it then writes to state [state_size]. Only for n_columns > 0; may be NULL
+  // otherwise.
+  void (*columns)(const flv_env *env, int n, const void *states, int32_t *cells);
+  bool (*from_columns)(const flv_env *env, const int32_t *cells, void *state);
 } flv_env_ops;
 
 struct flv_env { // read-only after creation; threads share it
@@ -66,14 +72,22 @@ struct flv_env { // read-only after creation; threads share it
   int n_actions;                 // forward actions, exit included
   int n_back;                    // backward actions
   int exit_action;               // the action that ends, or -1
+  bool restricted_exit;          // it is not legal everywhere: other states are no objects
   int max_length;                // most forward actions in one trajectory, exit included
   int n_hot;                     // most hot indices of a state; 0: dense observations
   int n_features;                // width of the observation
   int n_nodes;                   // of graphs observed as edges, n_nodes^2 = n_features; else 0
+  int n_columns;                 // whole numbers of an object in a file; 0: those of what is
+                                 // observed (coordinates, an adjacency matrix)
   int64_t n_states;              // 0: not enumerable
   flv_shape shape;               // grid-like environments: their sides; else n = 0
   void (*free_self)(void *self); // may be NULL
 };
+
+// Can every state be ended at, so that each is an object?
+static inline bool flv_env_exits_anywhere(const flv_env *env) {
+  return env->exit_action >= 0 && !env->restricted_exit;
+}
 
 // What an environment's registry entry (flv_component.impl) points to.
 typedef struct flv_env_impl {

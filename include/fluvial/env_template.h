@@ -31,6 +31,10 @@
 //   ENV_ENUMERABLE   int64_t env_index(const ENV *e, const STATE *s)
 //                    void env_at(const ENV *e, int64_t index, STATE *s), s all zero on entry
 //       A bijection with [0, flv_env.n_states); s0 is 0, every step leads to a larger index.
+//   ENV_COLUMNS      void env_columns(const ENV *e, const STATE *s, int32_t *cell)
+//                    bool env_from_columns(const ENV *e, const int32_t *cell, STATE *s), s all zero
+//       How files write a state, flv_env.n_columns whole numbers, and back; false where they are
+//       no state's. Without this #define they write what is observed.
 // All masks and x are zero on entry. One environment per .c file; the macros are undefined again at
 // the end.
 //
@@ -210,6 +214,19 @@ static void env_batch_at(const flv_env *env, int n, const int64_t *index, void *
 }
 #endif
 
+#ifdef ENV_COLUMNS
+static void env_batch_columns(const flv_env *env, int n, const void *states, int32_t *cells) {
+  const ENV *e = env->self;
+  for (int i = 0; i < n; i++)
+    env_columns(e, ENV_CONST_RECORD(states, i), cells + (size_t)i * (size_t)env->n_columns);
+}
+
+static bool env_one_from_columns(const flv_env *env, const int32_t *cells, void *state) {
+  memset(state, 0, env->state_size);
+  return env_from_columns(env->self, cells, state);
+}
+#endif
+
 static const flv_env_ops ENV_OPS = {
     .reset = env_batch_reset,
     .step = env_batch_step,
@@ -224,6 +241,10 @@ static const flv_env_ops ENV_OPS = {
     .index = env_batch_index,
     .at = env_batch_at,
 #endif
+#ifdef ENV_COLUMNS
+    .columns = env_batch_columns,
+    .from_columns = env_one_from_columns,
+#endif
 };
 
 #undef ENV_RECORD
@@ -233,3 +254,4 @@ static const flv_env_ops ENV_OPS = {
 #undef ENV_OPS
 #undef ENV_TERMINAL
 #undef ENV_ENUMERABLE
+#undef ENV_COLUMNS

@@ -26,9 +26,14 @@ struct flv_reward { // read-only after creation; threads share it
                      double *log_r);
   // Checks that it can score this environment's states; may be NULL.
   flv_status (*bind)(const flv_reward *reward, const flv_env *env, flv_error *err);
-  // Where the target has named modes: how many, and which one object x is in (-1: none); else NULL.
+  // Where the target has named modes, which may overlap: how many, and seen[m] = 1 for every mode m
+  // that one object is in; else NULL.
   int (*modes)(const flv_reward *reward, const flv_env *env);
-  int (*mode)(const flv_reward *reward, const flv_env *env, const void *state);
+  void (*mark_modes)(const flv_reward *reward, const flv_env *env, const void *state,
+                     uint8_t *seen);
+  // Where there is a closed form: log of the sum of R(x)^beta over all objects, beta included; NaN
+  // where there is none for this environment. NULL: there is none at all.
+  double (*log_z)(const flv_reward *reward, const flv_env *env);
   void (*free_self)(void *self); // may be NULL
 };
 
@@ -45,6 +50,9 @@ void flv_reward_free(flv_reward *reward); // accepts NULL
 // exponent * log R(x_i) for n states; -INFINITY where R = 0.
 void flv_reward_log(const flv_reward *reward, const flv_env *env, int n, const void *states,
                     double *log_r);
+
+// log sum_x R(x)^exponent by the reward's closed form; NaN if it has none.
+double flv_reward_log_z(const flv_reward *reward, const flv_env *env);
 
 #ifdef __cplusplus
 }

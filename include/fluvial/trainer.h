@@ -2,6 +2,7 @@
 #ifndef FLUVIAL_TRAINER_H
 #define FLUVIAL_TRAINER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -36,7 +37,8 @@ typedef struct flv_stats {
 // How far the sampler is from the target (exact.h says how it is computed).
 typedef struct flv_evaluation {
   bool exact;          // else estimated from samples
-  double log_z_true;   // log sum_x R(x); NaN if unknown
+  double log_z_true;   // log sum_x R(x), or an estimate of it
+  bool log_z_exact;    // log_z_true is exact: enumerated, or the reward's closed form
   double log_z;        // learned
   double jsd, tv;      // of the terminating distribution and R/Z; nats, [0, 1]
   double kl_pq, kl_qp; // D(target || sampler), D(sampler || target)

@@ -28,7 +28,8 @@ typedef enum flv_purpose {
   FLV_RNG_HEAD = 17,           // which head of P_F samples: item = trajectory
   FLV_RNG_HEAD_DATA = 18,      // what a head learns from: item = trajectory, step = head
   FLV_RNG_LAB = 19,            // trajectories of src/lab: item = trajectory, step = step
-  FLV_RNG_SYNTH = 20           // synthetic problems: iteration = what is drawn
+  FLV_RNG_SYNTH = 20,          // synthetic problems: iteration = what is drawn
+  FLV_RNG_MODES = 21           // modes of a target: iteration = mode, item = attempt, step = block
 } flv_purpose;
 
 typedef struct flv_rng { // one address; pass by value

@@ -2,12 +2,15 @@
 #include "env/columns.h"
 
 int flv_columns_count(const flv_env *env) {
+  if (env->n_columns > 0) return env->n_columns;
   return env->n_hot > 0 && env->n_nodes == 0 ? env->n_hot : env->n_features;
 }
 
-bool flv_columns_whole(const flv_env *env) { return env->n_hot > 0; }
+bool flv_columns_whole(const flv_env *env) { return env->n_hot > 0 || env->n_columns > 0; }
 
-bool flv_columns_grid(const flv_env *env) { return env->n_hot > 0 && env->shape.n == env->n_hot; }
+bool flv_columns_grid(const flv_env *env) {
+  return env->n_columns == 0 && env->n_hot > 0 && env->shape.n == env->n_hot;
+}
 
 // A list of edges, ascending, becomes a matrix where it stands: entry p is written when no edge
 // before it can be stored there any more.
@@ -22,6 +25,10 @@ static void spread(int n_hot, int n_features, int32_t *row) {
 }
 
 void flv_columns_fill(const flv_env *env, int n, const void *states, void *cells) {
+  if (env->n_columns > 0) {
+    env->ops->columns(env, n, states, cells);
+    return;
+  }
   if (!flv_columns_whole(env)) {
     env->ops->observe(env, n, states, NULL, cells);
     return;

@@ -8,7 +8,9 @@
 #define FLV_ENVS(X)                                                                                \
   X(hypergrid)                                                                                     \
   X(graph)                                                                                         \
-  X(dag)
+  X(dag)                                                                                           \
+  X(ising)                                                                                         \
+  X(bit_sequence)
 
 #define FLV_ENV_DECLARE(name) extern const flv_component flv_env_##name;
 FLV_ENVS(FLV_ENV_DECLARE)

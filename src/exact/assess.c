@@ -169,6 +169,7 @@ static flv_status assess_forward(assessor *a, flv_assessment *out, flv_error *er
   *e = a->exactly;
   if (!a->exact) {
     flv_evaluate_weights(n, a->log_w, e);
+    flv_evaluate_log_z(a->t, e);
     e->modes = flv_mode_count(a->t);
     e->modes_found = out->modes_seen;
   }
@@ -177,6 +178,7 @@ static flv_status assess_forward(assessor *a, flv_assessment *out, flv_error *er
   out->elbo.value = flv_mean(n, a->log_w, &out->elbo.error);
   out->log_z.value = flv_log_mean_exp(n, a->log_w);
   out->log_z.error = flv_log_mean_exp_jackknife(n, a->log_w);
+  if (e->log_z_exact) out->log_z.exact = e->log_z_true;
   out->ess = flv_effective_size(n, a->log_w) / (double)n;
   out->distinct = distinct_objects(a, err);
   if (out->distinct < 0) return FLV_ENOMEM;
@@ -186,7 +188,6 @@ static flv_status assess_forward(assessor *a, flv_assessment *out, flv_error *er
   out->top_log_r = flv_top_k_log_mean(out->distinct, a->best, k, a->scratch);
   if (!a->exact) return FLV_OK;
   const flv_exact *x = a->exact;
-  out->log_z.exact = x->log_z;
   const double edge = log(flv_kth_largest(x->n, x->target, k)) + x->log_z;
   out->top_found = (double)flv_top_k_found(out->distinct, a->best, edge, k);
   return FLV_OK;
@@ -300,12 +301,12 @@ static void correlations(assessor *a, flv_assessment *out) {
 
 // ---- maximum mean discrepancy ----
 
-// Coordinates of grids, adjacency matrices and dense observations are points as they are; hot
-// indices name things without an order, and become indicators: |a - b|^2 counts the indices in
+// Coordinates of grids, adjacency matrices, dense observations and what an environment itself
+// writes are points as they are; hot indices name things without an order, and become indicators: |a - b|^2 counts the indices in
 // which objects differ.
 static int point_width(const flv_env *env) {
-  return flv_columns_whole(env) && !flv_columns_grid(env) ? env->n_features
-                                                          : flv_columns_count(env);
+  const bool named = env->n_columns == 0 && flv_columns_whole(env) && !flv_columns_grid(env);
+  return named ? env->n_features : flv_columns_count(env);
 }
 
 // Points of n states, evenly spaced among `all`.

@@ -49,8 +49,8 @@ bool flv_check_choose(flv_check *check, flv_choice *choice, const char *objectiv
     return false;
   }
   const flv_objective *impl = (*list)->impl;
-  if (impl->needs & FLV_NEEDS_EXIT && !check->p->graph->exits) {
-    flv_check_skip(check, "'%s' needs an exit action, and '%s' has none", objective,
+  if (impl->needs & FLV_NEEDS_EXIT && !flv_env_exits_anywhere(check->p->env)) {
+    flv_check_skip(check, "'%s' needs an exit from every state, which '%s' has not", objective,
                    check->p->env->name);
     return false;
   }

@@ -22,8 +22,9 @@ static flv_status estimate(flv_problem *p, const flv_chosen *chosen, int batch,
                            flv_gradients_estimate *out, flv_error *err) {
   flv_linear linear;
   *out = (flv_gradients_estimate){.enumerated = p->enumerated && flv_expect_can(&p->paths, batch)};
-  if (chosen->objective->needs & FLV_NEEDS_EXIT && !p->graph->exits)
-    return flv_fail(err, FLV_EINVAL, "the objective needs an exit action, and '%s' has none",
+  if (chosen->objective->needs & FLV_NEEDS_EXIT && !flv_env_exits_anywhere(p->env))
+    return flv_fail(err, FLV_EINVAL,
+                    "the objective needs an exit from every state, which '%s' has not",
                     p->env->name);
   if (out->enumerated) {
     flv_expect_run(&p->expect, chosen, &p->tables, p->log_path[FLV_FROM_PF], batch, true);

@@ -95,13 +95,10 @@ int flv_modes_seen(const flv_trainer *trainer, int64_t n, const void *states, ui
   const size_t size = t->env->state_size;
   int count = 0;
   for (int m = 0; m < modes; m++) seen[m] = 0;
-  for (int64_t i = 0; modes > 0 && i < n; i++) {
-    const int m =
-        t->reward->mode(t->reward, t->env, (const unsigned char *)states + (size_t)i * size);
-    if (m < 0 || seen[m]) continue;
-    seen[m] = 1;
-    count++;
-  }
+  for (int64_t i = 0; modes > 0 && i < n; i++)
+    t->reward->mark_modes(t->reward, t->env, (const unsigned char *)states + (size_t)i * size,
+                          seen);
+  for (int m = 0; m < modes; m++) count += seen[m];
   return count;
 }
 
@@ -114,6 +111,7 @@ flv_status flv_evaluate_exactly(flv_trainer *trainer, const flv_exact **exact, f
   const flv_exact *x = *exact;
   *out = (flv_evaluation){
       .exact = true,
+      .log_z_exact = true,
       .log_z_true = x->log_z,
       .jsd = flv_jsd(x->n, x->p, x->target),
       .tv = flv_tv(x->n, x->p, x->target),
@@ -192,6 +190,12 @@ void flv_evaluate_weights(int64_t n, const double *log_w, flv_evaluation *out) {
   out->n = n;
 }
 
+void flv_evaluate_log_z(const flv_trainer *trainer, flv_evaluation *out) {
+  if (isnan(trainer->log_z)) return;
+  out->log_z_true = trainer->log_z;
+  out->log_z_exact = true;
+}
+
 static flv_status evaluate_by_sampling(flv_trainer *t, int64_t n, flv_evaluation *out,
                                        flv_error *err) {
   if (n < 1 || n > 1 << 28)
@@ -207,6 +211,7 @@ static flv_status evaluate_by_sampling(flv_trainer *t, int64_t n, flv_evaluation
   if (modes > 0) drawn.states = states;
   flv_draw_forward(t, 0, n, &drawn, NULL);
   flv_evaluate_weights(n, drawn.log_w, out);
+  flv_evaluate_log_z(t, out);
   out->modes = modes;
   out->modes_found = flv_modes_seen(t, n, states, seen);
   flv_free(block);

@@ -178,7 +178,9 @@ void flv_state_fragments(flv_check *check, const char *objective) {
   for (int k = 0; check->objectives[k]; k++) {
     const unsigned needs = ((const flv_objective *)check->objectives[k]->impl)->needs;
     flv_choice choice;
-    if (!(needs & FLV_TAKES_FRAGMENTS) || (needs & FLV_NEEDS_EXIT && !p->graph->exits)) continue;
+    if (!(needs & FLV_TAKES_FRAGMENTS) ||
+        (needs & FLV_NEEDS_EXIT && !flv_env_exits_anywhere(p->env)))
+      continue;
     if (!flv_check_choose(check, &choice, check->objectives[k]->name, "")) return;
     for (int steps = 1; steps <= 2; steps++) compare_pieces(check, &choice, steps);
   }

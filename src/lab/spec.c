@@ -48,9 +48,10 @@ static flv_status check_needs(const flv_component *c, const void *cfg, const flv
                     "objectives: '%s' reads log F, which the configuration's own objective does "
                     "not learn",
                     c->name);
-  if (needs & FLV_NEEDS_EXIT && policy->env->exit_action < 0)
-    return flv_fail(err, FLV_EINVAL, "objectives: '%s' needs an exit action, and '%s' has none",
-                    c->name, policy->env->name);
+  if (needs & FLV_NEEDS_EXIT && !flv_env_exits_anywhere(policy->env))
+    return flv_fail(err, FLV_EINVAL,
+                    "objectives: '%s' needs an exit from every state, which '%s' has not", c->name,
+                    policy->env->name);
   return FLV_OK;
 }
 

@@ -1,8 +1,8 @@
 // Objects from a file: rows of numbers become states.
 //
-// A hypergrid's states are their coordinates, a dag's its adjacency matrix. Of other environments
-// only the way from a state to its row is known (env/columns.h), so all states are enumerated and
-// met by their rows.
+// A hypergrid's states are their coordinates, a dag's its adjacency matrix; some environments read
+// rows themselves (flv_env.n_columns). Of others only the way from a state to its row is known
+// (env/columns.h), so all states are enumerated and met by their rows.
 #include "fluvial/objects.h"
 
 #include <math.h>
@@ -88,6 +88,26 @@ static flv_status take_graphs(const rows *r, const flv_dag_env *dag, unsigned ch
   return FLV_OK;
 }
 
+// ---- environments that read rows themselves ----
+
+static flv_status take_cells(const rows *r, unsigned char *states, flv_error *err) {
+  int32_t *cell = calloc((size_t)r->columns, sizeof *cell);
+  if (!cell) return flv_fail(err, FLV_ENOMEM, "out of memory for an object");
+  flv_status status = FLV_OK;
+  for (int64_t i = 0; i < r->n && status == FLV_OK; i++) {
+    bool whole = true;
+    for (int k = 0; k < r->columns; k++) {
+      const double x = r->data[i * r->width + k];
+      whole &= fabs(x) < 0x1p31 && floor(x) >= x;
+      cell[k] = whole ? (int32_t)x : 0;
+    }
+    if (!whole || !r->env->ops->from_columns(r->env, cell, states + (size_t)i * r->env->state_size))
+      status = no_state(r, i, err);
+  }
+  free(cell);
+  return status;
+}
+
 // ---- other environments ----
 
 typedef struct match {
@@ -168,7 +188,8 @@ static flv_status read_states(rows *r, const flv_shape *shape, unsigned char **s
   const flv_hypergrid *grid = flv_hypergrid_of(r->env);
   if (grid) return take_coordinates(r, grid, *states, err);
   const flv_dag_env *dag = flv_dag_env_of(r->env);
-  return dag ? take_graphs(r, dag, *states, err) : match_states(r, *states, err);
+  if (dag) return take_graphs(r, dag, *states, err);
+  return r->env->n_columns > 0 ? take_cells(r, *states, err) : match_states(r, *states, err);
 }
 
 flv_status flv_objects_read(const flv_env *env, const char *path, int64_t *n, void **states,

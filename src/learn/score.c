@@ -18,10 +18,10 @@ flv_status flv_score_init(flv_score *score, const flv_batch *batch, unsigned nee
   const size_t e = needs & FLV_NEEDS_EXIT ? 1 : 0, t = needs & FLV_NEEDS_STATE_REWARD ? 1 : 0;
   const size_t i = needs & FLV_NEEDS_INFLOW ? 1 : 0, g = needs & FLV_NEEDS_TARGET ? 1 : 0;
   const size_t w = needs & FLV_NEEDS_WAYS ? 1 : 0;
-  if (e && env->exit_action < 0)
+  if (e && !flv_env_exits_anywhere(env))
     return flv_fail(err, FLV_EINVAL,
-                    "objective: it needs an exit action in every state, and '%s' has none",
-                    env->name);
+                    "objective: it needs an exit action in every state, and '%s' has none%s",
+                    env->name, env->exit_action < 0 ? "" : " before an object is complete");
   const flv_slot slots[] = {FLV_SLOT(s.log_pf, p),
                             FLV_SLOT(s.log_pb, p),
                             FLV_SLOT(s.out.log_pf, p),

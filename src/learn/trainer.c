@@ -15,7 +15,9 @@ static flv_status make_problem(flv_trainer *t, const flv_env *env, const flv_rew
   if (!t->reward) return err ? err->status : FLV_EINVAL;
   t->env = env ? env : (t->own_env = flv_env_new(t->cfg, &t->reward->shape, err));
   if (!t->env) return err ? err->status : FLV_EINVAL;
-  return t->reward->bind ? t->reward->bind(t->reward, t->env, err) : FLV_OK;
+  if (t->reward->bind) FLV_TRY(t->reward->bind(t->reward, t->env, err));
+  t->log_z = flv_reward_log_z(t->reward, t->env);
+  return FLV_OK;
 }
 
 static flv_status make_learner(flv_trainer *t, flv_error *err) {

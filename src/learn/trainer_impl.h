@@ -25,6 +25,7 @@ struct flv_trainer {
   flv_reward *own_reward; // likewise
   const flv_objective *objective;
   const void *objective_cfg;
+  double log_z; // of the target, by the reward's closed form; NaN: it has none
   int threads;
   flv_pace pace; // see threads_now() in trainer.c
 

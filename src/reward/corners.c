@@ -49,7 +49,8 @@ static void corners_log_reward(const flv_reward *reward, const flv_env *env, int
 }
 
 // Which half of every dimension, as bits; dimensions of side 1 have one half.
-static int corners_mode(const flv_reward *reward, const flv_env *env, const void *state) {
+static void corners_mark(const flv_reward *reward, const flv_env *env, const void *state,
+                         uint8_t *seen) {
   (void)reward;
   const flv_hypergrid *grid = env->self;
   const uint16_t *s = flv_hypergrid_state(env, state, 0);
@@ -57,11 +58,11 @@ static int corners_mode(const flv_reward *reward, const flv_env *env, const void
   for (int d = 0; d < grid->dims; d++) {
     const int last = grid->side[d] - 1, u = abs(2 * s[d] - last);
     if (last == 0) continue;
-    if (3 * last >= 5 * u || 5 * u >= 4 * last) return -1;
+    if (3 * last >= 5 * u || 5 * u >= 4 * last) return;
     if (2 * s[d] > last) mode |= bit;
     bit *= 2;
   }
-  return mode;
+  seen[mode] = 1;
 }
 
 static int corners_modes(const flv_reward *reward, const flv_env *env) {
@@ -85,7 +86,7 @@ static flv_status corners_create(flv_reward *reward, const void *values, flv_err
                          .log_reward = corners_log_reward,
                          .bind = flv_grid_reward_bind,
                          .modes = corners_modes,
-                         .mode = corners_mode,
+                         .mark_modes = corners_mark,
                          .free_self = free};
   return FLV_OK;
 }

@@ -1,6 +1,7 @@
 // Rewards by name, and tempering.
 #include "fluvial/reward.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #include "reward/reward_list.h"
@@ -39,4 +40,8 @@ void flv_reward_log(const flv_reward *reward, const flv_env *env, int n, const v
   reward->log_reward(reward, env, n, states, log_r);
   const double beta = reward->exponent > 0.0 ? reward->exponent : 1.0;
   for (int i = 0; i < n; i++) log_r[i] *= beta; // beta > 0 keeps -INFINITY
+}
+
+double flv_reward_log_z(const flv_reward *reward, const flv_env *env) {
+  return reward->log_z ? reward->log_z(reward, env) : (double)NAN;
 }

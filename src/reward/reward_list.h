@@ -12,7 +12,9 @@
   X(values)                                                                                        \
   X(bge)                                                                                           \
   X(linear_gaussian)                                                                               \
-  X(bdeu)
+  X(bdeu)                                                                                          \
+  X(ising)                                                                                         \
+  X(hamming_modes)
 
 #define FLV_REWARD_DECLARE(name) extern const flv_component flv_reward_##name;
 FLV_REWARDS(FLV_REWARD_DECLARE)

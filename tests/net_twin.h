@@ -160,6 +160,11 @@ static inline void twin_table(twin *t, const flv_op *op) {
     t->value[op->y][i] = tensor(t, op->w)[(op->row + i / n) * cols + op->col + i % n];
 }
 
+static inline bool twin_masked(const twin *t, const flv_op *op, int row) {
+  const int d = t->net->n_nodes, p = row % d - (d - t->net->n_positions);
+  return op->symbols > 0 && p >= 0 && t->hot[row / d * t->net->n_positions + p] == p * op->symbols;
+}
+
 // Head of column c: c / key; its score with node j is a sum over the head's columns.
 static inline void twin_attention(twin *t, const flv_op *op) {
   const int n = t->net->width[op->y], d = t->net->n_nodes, key = n / op->heads;
@@ -174,8 +179,11 @@ static inline void twin_attention(twin *t, const flv_op *op) {
         double score = 0.0;
         for (int i = c / key * key; i < c / key * key + key; i++)
           score += q[row * in + i] * k[other * in + i];
-        sum += exp(score / sqrt(key));
-        out += exp(score / sqrt(key)) * v[other * in + c];
+        double weight = exp(score / sqrt(key));
+        if (twin_masked(t, op, other)) weight = 0.0;
+        if (twin_masked(t, op, row)) weight = 1.0;
+        sum += weight;
+        out += weight * v[other * in + c];
       }
       t->value[op->y][row * n + c] = out / sum;
     }
@@ -206,14 +214,6 @@ static inline void twin_tokens(twin *t, const flv_op *op) {
     else
       t->value[op->y][i] =
           tensor(t, op->w)[(t->hot[i / n / d * t->net->n_hot + p] - p * op->symbols) * n + i % n];
-  }
-}
-
-static inline void twin_sines(twin *t, const flv_op *op) {
-  const int n = t->net->width[op->y];
-  for (int i = 0; i < t->net->n_nodes * n; i++) {
-    const double angle = i / n / pow(10000.0, (i % n - i % n % 2) / (double)n);
-    t->value[op->y][i] = i % n % 2 ? cos(angle) : sin(angle);
   }
 }
 

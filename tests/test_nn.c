@@ -61,11 +61,16 @@ static flv_net *position_op_program(flv_act act, int width) {
   flv_net_positions(net, 3, 12, start);
   const int tokens = flv_net_tensor(net, shared ? 4 : 12, width, FLV_INIT_NORMAL, 1.0, 0, "tokens");
   const int first = start ? flv_net_tensor(net, 1, width, FLV_INIT_NORMAL, 1.0, 0, "start") : -1;
-  const flv_operand x[] = {flv_gather(flv_net_tokens(net, tokens, shared ? 4 : 0, first), FLV_HERE),
-                           flv_gather(flv_net_sines(net, width), FLV_HERE)};
+  const int places = flv_net_tensor(net, 3 + start, width, FLV_INIT_SINES, 1.0, 0, "places");
+  const flv_operand x[] = {
+      flv_gather(flv_net_tokens(net, tokens, shared ? 4 : 0, first), FLV_HERE),
+      flv_gather(flv_net_table(net, places, 0, 3 + start, 0, width), FLV_HERE)};
   const int nodes = flv_net_sum(net, FLV_PER_NODE, 0, width, FLV_ACT_NONE, -1, 2, x);
   const int h = flv_net_gelu(net, flv_net_layer(net, nodes, width, act, 0, "h"));
-  const int again = flv_net_gelu(net, h); // h has two readers: the second gradient is added
+  const int qkv = flv_net_layer(net, nodes, 3 * width, FLV_ACT_NONE, 0, "qkv");
+  const int seen = flv_net_attention_masked(net, qkv, -1, -1, 1, 4);
+  const int again = flv_net_add(
+      net, seen, flv_net_gelu(net, h)); // h has two readers: the second gradient is added
   const int side = flv_net_mean(net, flv_net_add(net, h, again));
   const int all = flv_net_layer(net, h, 2, FLV_ACT_NONE, 0, "rows");
   const int joined = flv_net_join(net, all, flv_net_layer(net, side, 1, FLV_ACT_TANH, 0, "last"));

@@ -2,8 +2,7 @@
 // (n_positions = P > 0): an encoder [Vaswani et al. 2017, arXiv:1706.03762] over the positions,
 // behind a start token where `start`. With H = width:
 //
-//   tokens  x_i = T[symbol_i] + E_i, E a learned table or fixed sines and cosines; or T[i, symbol_i],
-//           a vector for every feature, which needs no E
+//   tokens  x_i = T[symbol_i] + E_i, both learned; or T[i, symbol_i], a vector for every feature
 //   layers, each with weights of its own; A(.) = multi-head attention among the nodes and a Linear,
 //   F(.) = Linear, activation, Linear:
 //     norm: post   x = N(x + A(x)), x = N(x + F(x))
@@ -17,7 +16,7 @@
 // Linear(m). Actions are numbered by position: n_actions / P of each, then the exit; backward
 // actions likewise.
 //
-// No position is masked: an empty one is a token like others. q, k and v are one product, and x +
+// q, k and v are one product, and x +
 // is added to the product in front of it, so a layer makes four passes over its rows besides
 // attention and normalisation.
 #include <math.h>
@@ -42,11 +41,14 @@ enum { ACT_RELU, ACT_GELU, ACT_TANH };
   X(CHOICE, norm, "post", 0, 0, "post|pre",                                                        \
     "layer normalisation behind each sum, or in front of each attention and feed-forward network") \
   X(CHOICE, embedding, "learned", 0, 0, "learned|sines|features",                                  \
-    "a position's vector: of its symbol plus one learned for the position, or fixed sines and "    \
-    "cosines; or one for every pair of position and symbol")                                       \
+    "a position's vector: its symbol's plus the position's, which begins at random or as sines "   \
+    "and cosines; or one for every pair of position and symbol")                                   \
   X(BOOL, start, "false", 0, 1, "", "a start token before the positions")                          \
   X(CHOICE, head, "positions", 0, 0, "positions|pooled",                                           \
     "logits from each position's vector, or all from the mean of the vectors")                     \
+  X(BOOL, mask, "false", 0, 1, "",                                                                 \
+    "positions that hold the first symbol, which is what is empty where positions are filled, "    \
+    "are not attended to, and attend to all alike")                                                \
   X(CHOICE, p_b, "tied", 0, 0, FLV_PB_WORDS,                                                       \
     "backward policy: own network, head on P_F's trunk, uniform, or by the number of ways")        \
   X(CHOICE, exit, "joint", 0, 0, FLV_EXIT_WORDS, FLV_EXIT_HELP)                                    \
@@ -75,10 +77,10 @@ static void name_of(char *to, const making *m, int layer, const char *part) {
     snprintf(to, NAME, "%s.%d.%s", m->name, layer, part);
 }
 
-static int tensor(const making *m, const char *part, int rows) {
+static int tensor(const making *m, const char *part, int rows, flv_init init) {
   char name[NAME];
   name_of(name, m, -1, part);
-  return flv_net_tensor(m->net, rows, m->cfg->width, FLV_INIT_NORMAL, 1.0, m->group, name);
+  return flv_net_tensor(m->net, rows, m->cfg->width, init, 1.0, m->group, name);
 }
 
 static int norm(const making *m, int x, int layer, const char *part) {
@@ -110,21 +112,22 @@ static int linear_onto(const making *m, int x, int residual, int layer, const ch
 static int embed(const making *m) {
   const int width = m->cfg->width, how = m->cfg->embedding;
   const int symbols = how == EMBED_FEATURES ? 0 : m->env->n_symbols;
-  const int w = tensor(m, "tokens", symbols > 0 ? symbols : m->env->n_features);
-  const int start = m->cfg->start ? tensor(m, "start", 1) : -1;
+  const int rows = symbols > 0 ? symbols : m->env->n_features;
+  const int w = tensor(m, "tokens", rows, FLV_INIT_NORMAL);
+  const int start = m->cfg->start ? tensor(m, "start", 1, FLV_INIT_NORMAL) : -1;
   const int tokens = flv_net_tokens(m->net, w, symbols, start);
   if (how == EMBED_FEATURES) return tokens;
   const int nodes = m->net->n_nodes;
-  const int places = how == EMBED_SINES
-                         ? flv_net_sines(m->net, width)
-                         : flv_net_table(m->net, tensor(m, "positions", nodes), 0, nodes, 0, width);
+  const flv_init init = how == EMBED_SINES ? FLV_INIT_SINES : FLV_INIT_NORMAL;
+  const int places = flv_net_table(m->net, tensor(m, "positions", nodes, init), 0, nodes, 0, width);
   const flv_operand terms[] = {flv_gather(tokens, FLV_HERE), flv_gather(places, FLV_HERE)};
   return flv_net_sum(m->net, FLV_PER_NODE, 0, width, FLV_ACT_NONE, -1, 2, terms);
 }
 
 static int attend(const making *m, int x, int residual, int layer) {
   const int qkv = linear(m, x, 3 * m->cfg->width, FLV_ACT_NONE, layer, "qkv");
-  const int heads = flv_net_attention(m->net, qkv, -1, -1, m->cfg->heads);
+  const int symbols = m->cfg->mask ? m->env->n_symbols : 0;
+  const int heads = flv_net_attention_masked(m->net, qkv, -1, -1, m->cfg->heads, symbols);
   return linear_onto(m, heads, residual, layer, "attention");
 }
 
@@ -188,6 +191,9 @@ static flv_status check_env(const flv_env *env, const transformer_cfg *cfg, flv_
                     "policy.embedding: positions of '%s' have different numbers of symbols, for "
                     "which it has to be features",
                     env->name);
+  if (cfg->mask && env->n_symbols == 0)
+    return flv_fail(err, FLV_EINVAL,
+                    "policy.mask: positions of '%s' have different numbers of symbols", env->name);
   if (cfg->head == HEAD_POSITIONS &&
       (others % env->n_positions != 0 || env->n_back % env->n_positions != 0 ||
        (env->exit_action >= 0 && env->exit_action != others)))

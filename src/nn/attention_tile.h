@@ -94,11 +94,24 @@ INLINE void NAME(mix_back)(int d, int m, int key, const lanes *w, const float *x
   for (; c < key; c++) NAME(mix_back_column)(d, m, w, x + c, stride, scale, y + c, y_stride);
 }
 
+// Scores of masked nodes i are all 0.
+INLINE void NAME(hide_queries)(const head *h, int i0, int key, tile *t) {
+  memcpy(&t->seen, h->seen + i0, sizeof t->seen);
+  for (int c = 0; c < key; c++) t->qt[c] *= t->seen;
+}
+
+INLINE void NAME(hide_keys)(const head *h, tile *t) {
+  for (int j = 0; j < h->d; j++)
+    if (!(h->seen[j] > 0.0f)) t->p[j] = HIDDEN * t->seen;
+}
+
 INLINE void NAME(attend_tile)(const head *h, int i0, int key, tile *t) {
   const int d = h->d;
   t->m = d - i0 < LANES ? d - i0 : LANES;
   NAME(transpose)(t->m, key, h->q + (size_t)i0 * h->in, h->in, 1.0f / sqrtf((float)key), t->qt);
+  if (h->seen) NAME(hide_queries)(h, i0, key, t);
   NAME(scores)(d, key, h->k, h->in, t->qt, t->p);
+  if (h->seen) NAME(hide_keys)(h, t);
   NAME(softmax)(d, t->p);
 }
 
@@ -121,6 +134,7 @@ INLINE void NAME(attend_back_head)(const head *h, int key, tile *t) {
     NAME(scores)(d, key, h->v, h->in, t->dyt, t->ds);
     for (int j = 0; j < d; j++) mean += t->p[j] * t->ds[j];
     for (int j = 0; j < d; j++) t->ds[j] = t->p[j] * (t->ds[j] - mean);
+    for (int j = 0; h->seen && j < d; j++) t->ds[j] *= t->seen;
     NAME(mix)(d, t->m, key, t->ds, h->k, h->in, scale, true, h->dq + in, h->in);
     NAME(mix_back)(d, t->m, key, t->ds, h->q + in, h->in, scale, h->dk, h->in);
     NAME(mix_back)(d, t->m, key, t->p, dy, h->out, 1.0f, h->dv, h->in);
@@ -130,9 +144,11 @@ INLINE void NAME(attend_back_head)(const head *h, int key, tile *t) {
 // Narrow heads by constants, so that sums over their columns are in registers.
 TARGET static void NAME(attend)(const flv_call *c) {
   tile t;
-  for (size_t s = 0; s < (size_t)c->states; s++)
+  float seen[MOST];
+  for (size_t s = 0; s < (size_t)c->states; s++) {
+    if (c->symbols > 0) find_seen(c, s, seen);
     for (int number = 0; number < c->heads; number++) {
-      const head h = head_of(c, s, number);
+      const head h = head_of(c, s, number, seen);
       float *y = c->y + s * (size_t)(c->n_nodes * c->n) + (size_t)(number * h.key);
       if (h.key == 8)
         NAME(attend_head)(&h, 8, y, &t);
@@ -141,13 +157,16 @@ TARGET static void NAME(attend)(const flv_call *c) {
       else
         NAME(attend_head)(&h, h.key, y, &t);
     }
+  }
 }
 
 TARGET static void NAME(attend_back)(const flv_call *c) {
   tile t;
-  for (size_t s = 0; s < (size_t)c->states; s++)
+  float seen[MOST];
+  for (size_t s = 0; s < (size_t)c->states; s++) {
+    if (c->symbols > 0) find_seen(c, s, seen);
     for (int number = 0; number < c->heads; number++) {
-      const head h = head_of(c, s, number);
+      const head h = head_of(c, s, number, seen);
       if (h.key == 8)
         NAME(attend_back_head)(&h, 8, &t);
       else if (h.key == 16)
@@ -155,6 +174,7 @@ TARGET static void NAME(attend_back)(const flv_call *c) {
       else
         NAME(attend_back_head)(&h, h.key, &t);
     }
+  }
 }
 
 #undef INLINE

@@ -214,8 +214,13 @@ int flv_net_sum(flv_net *net, flv_rows per, int n_rows, int width, flv_act act, 
 }
 
 int flv_net_attention(flv_net *net, int q, int k, int v, int heads) {
+  return flv_net_attention_masked(net, q, k, v, heads, 0);
+}
+
+int flv_net_attention_masked(flv_net *net, int q, int k, int v, int heads, int symbols) {
   const bool one = k == -1 && v == -1;
-  if (!readable(net, q) || net->per[q] != FLV_PER_NODE || heads < 1 ||
+  if (!readable(net, q) || net->per[q] != FLV_PER_NODE || heads < 1 || symbols < 0 ||
+      (symbols > 0 && net->n_features != symbols * net->n_positions) ||
       (one ? net->width[q] % 3 != 0 : !alike(net, q, k) || !alike(net, q, v)))
     net->failed = true;
   if (net->failed) return -1;
@@ -225,6 +230,7 @@ int flv_net_attention(flv_net *net, int q, int k, int v, int heads) {
     return -1;
   }
   flv_op op = {.id = FLV_OP_ATTENTION, .n = one ? 1 : 3, .w = -1, .b = -1, .heads = heads};
+  op.symbols = symbols;
   op.x[0] = flv_gather(q, FLV_HERE);
   op.x[1] = flv_gather(k, FLV_HERE);
   op.x[2] = flv_gather(v, FLV_HERE);
@@ -280,11 +286,6 @@ int flv_net_tokens(flv_net *net, int tensor, int symbols, int start) {
   }
   const flv_op op = {.id = FLV_OP_TOKENS, .w = tensor, .b = start, .symbols = symbols};
   return add_op(net, op, FLV_PER_NODE, 0, w->cols);
-}
-
-int flv_net_sines(flv_net *net, int width) {
-  const flv_op op = {.id = FLV_OP_SINES, .w = -1, .b = -1};
-  return add_op(net, op, FLV_PER_NET, net->n_nodes, width);
 }
 
 int flv_net_join(flv_net *net, int x, int x2) {

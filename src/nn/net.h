@@ -51,7 +51,6 @@
   X(ATTENTION, attention) /* y_i = sum_j softmax_j(q_i . k_j / sqrt(key)) v_j, per head   */       \
   X(PAIRS, pairs)         /* y_ij = x_i . x2_j / softplus(theta), then x3                 */       \
   X(TOKENS, tokens)       /* y_p = W[symbol at position p]                                */       \
-  X(SINES, sines)         /* y = sines and cosines of positions                           */       \
   X(GELU, gelu)           /* y = x Phi(x)                                                 */       \
   X(MEAN, mean)           /* y = mean of x_i over the nodes of a state                    */       \
   X(JOIN, join)           /* y = x_p of the positions side by side, then x2               */
@@ -113,10 +112,15 @@ typedef struct flv_op {
   int w, b;     // tensors, or -1
   int row, col; // TABLE: where in w the block begins
   int heads;    // ATTENTION
-  int symbols;  // TOKENS
+  int symbols;  // TOKENS; ATTENTION: where positions are masked, else 0
 } flv_op;
 
-typedef enum flv_init { FLV_INIT_UNIFORM, FLV_INIT_NORMAL, FLV_INIT_CONSTANT } flv_init;
+typedef enum flv_init {
+  FLV_INIT_UNIFORM,
+  FLV_INIT_NORMAL,
+  FLV_INIT_CONSTANT,
+  FLV_INIT_SINES
+} flv_init;
 
 typedef struct flv_weight { // one tensor of the parameter block
   char name[64];
@@ -124,7 +128,7 @@ typedef struct flv_weight { // one tensor of the parameter block
   size_t offset;  // into the block, a multiple of 16 floats
   int group;      // learning-rate group
   flv_init init;  // uniform in +-scale, normal with deviation scale truncated at +-2 scale, scale
-  double scale;
+  double scale; // sines: row i has scale sin and cos of i / 10000^(2k/cols) in columns 2k and 2k+1
 } flv_weight;
 
 typedef struct flv_net {
@@ -230,6 +234,9 @@ int flv_net_attention(flv_net *net, int q, int k, int v, int heads);
 // one column of x3, per state, unless that is -1. theta: tensor [1, 1].
 int flv_net_pairs(flv_net *net, int x, int x2, int x3, int theta);
 
+// The same with empty positions masked: those whose hot index is their first of `symbols`. Other
+// nodes give them no weight, and they give the same weight to all nodes.
+int flv_net_attention_masked(flv_net *net, int q, int k, int v, int heads, int symbols);
 // x Phi(x) = x (1 + erf(x / sqrt 2)) / 2 by its approximation with tanh [Hendrycks & Gimpel 2016].
 int flv_net_gelu(flv_net *net, int x);
 // Per state: the mean of x over its nodes.
@@ -239,9 +246,6 @@ int flv_net_mean(flv_net *net, int x);
 // share `symbols` rows, or, symbols 0, row hot[p]. start: tensor [1, width], the start token's row;
 // -1 where there is none.
 int flv_net_tokens(flv_net *net, int tensor, int symbols, int start);
-// The table [n_nodes, width] of what Vaswani et al. add to tokens: at node i, in columns 2k and
-// 2k+1, sin and cos of i / 10000^(2k/width).
-int flv_net_sines(flv_net *net, int width);
 // Per state: the rows of x, per node, of its positions one after another, then those of x2, per
 // state, unless that is -1. A start token's row is left out.
 int flv_net_join(flv_net *net, int x, int x2);

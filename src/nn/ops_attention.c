@@ -1,8 +1,9 @@
-// ATTENTION [Vaswani et al. 2017], among the d nodes of a state, without mask. Per head, with t =
+// ATTENTION [Vaswani et al. 2017], among the d nodes of a state. Per head, with t =
 // 1/sqrt(key) and rows q_i, k_j, v_j of its columns:
 //   p_ij = softmax_j(t q_i . k_j)        y_i = sum_j p_ij v_j
 //   dv_j = sum_i p_ij dy_i               ds_ij = p_ij (a_ij - sum_l p_il a_il), a_ij = dy_i . v_j
 //   dq_i = t sum_j ds_ij k_j             dk_j = t sum_i ds_ij q_i
+// With a mask, p_ij of masked i is 1/d and constant, of other i and masked j 0.
 // p is computed again in the backward pass. Heads are narrow and nodes few, so that neither a
 // head's columns nor BLAS fill vectors: lanes are 16 nodes i, whose q_i stand side by side, and k_j
 // and v_j are read one number at a time, for all lanes. No sum is across lanes but those of dv and
@@ -41,6 +42,7 @@ typedef struct head {
   size_t in, out; // between rows of q, k, v, and of y
   const float *q, *k, *v, *dy;
   float *dq, *dk, *dv;
+  const float *seen; // [d, and up to a multiple of LANES]: 0 of masked nodes, else 1; NULL: no mask
 } head;
 
 // Vectors by name: compilers asked to find them in loops over lanes shuffle instead.
@@ -54,10 +56,23 @@ typedef struct tile { // of nodes i0 .. i0 + m - 1 and all j
   lanes qt[FLV_NET_MAX_KEY]; // t q
   lanes dyt[FLV_NET_MAX_KEY];
   lanes p[MOST], ds[MOST];
+  lanes seen;
 } tile;
 
+// Score of what is masked: e to it is 0, nearly enough.
+static const float HIDDEN = -1e9f;
+
+static inline void find_seen(const flv_call *c, size_t state, float *seen) {
+  const int32_t *hot = c->hot + state * (size_t)c->n_hot;
+  const int start = c->n_nodes - c->n_hot;
+  for (int i = 0; i < MOST; i++) {
+    const int p = i - start;
+    seen[i] = p < 0 || p >= c->n_hot || hot[p] != p * c->symbols;
+  }
+}
+
 // q, k and v are three operands, or parts of the rows of one.
-static inline head head_of(const flv_call *c, size_t state, int number) {
+static inline head head_of(const flv_call *c, size_t state, int number, const float *seen) {
   const int key = c->n / c->heads;
   const size_t d = (size_t)c->n_nodes, width = (size_t)c->n, column = (size_t)(number * key);
   const flv_arg *a = c->arg;
@@ -66,6 +81,7 @@ static inline head head_of(const flv_call *c, size_t state, int number) {
   const flv_arg *k = one ? a : a + 1, *v = one ? a : a + 2;
   const size_t k0 = one ? width : 0, v0 = one ? 2 * width : 0;
   head h = {.d = c->n_nodes, .key = key, .in = in, .out = width};
+  h.seen = c->symbols > 0 ? seen : NULL;
   h.q = a->x + row;
   h.k = k->x + row + k0;
   h.v = v->x + row + v0;

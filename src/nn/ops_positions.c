@@ -2,11 +2,9 @@
 // d = P.
 //
 // TOKENS: y_p = W[hot_p - p symbols], the start token's row at its node; backward: dW[..] += dy_p
-// SINES: y[i, 2k] = sin(i / 10000^(2k/n)), y[i, 2k+1] = cos of the same [Vaswani et al. 2017]
 // MEAN: y = 1/d sum_i x_i; dx_i = dy / d
 // JOIN: y = [x_p of the positions; x2]; backward: dy, cut up again
 #include <assert.h>
-#include <math.h>
 #include <string.h>
 
 #include "base/simd.h"
@@ -50,16 +48,6 @@ FLV_SIMD static void tokens_rows_back(const flv_call *c) {
 }
 
 void flv_tokens_backward(const flv_call *c) { tokens_rows_back(c); } // adds to what is there
-
-void flv_sines_forward(const flv_call *c) {
-  for (int j = 0; j < c->n; j++) {
-    const double frequency = pow(10000.0, -(double)(j / 2 * 2) / c->n);
-    for (int i = 0; i < c->rows; i++)
-      c->y[i * c->n + j] = (float)(j % 2 == 0 ? sin(i * frequency) : cos(i * frequency));
-  }
-}
-
-void flv_sines_backward(const flv_call *c) { (void)c; }
 
 FLV_SIMD static void mean_rows(const flv_call *c) {
   const size_t n = (size_t)c->n, d = (size_t)c->n_nodes;

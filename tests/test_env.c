@@ -103,6 +103,16 @@ static const setting settings[] = {
     {"dag", {1, {8}}, NULL, NULL},
     {"dag", {1, {11}}, "required", "[9, 10, 8, 9, 0, 9]"},
     {"dag", {1, {20}}, "max_parents", "3"},
+    {"ising", {0}, NULL, NULL},
+    {"ising", {0}, "side", "2"},
+    {"ising", {0}, "side", "3"},
+    {"ising", {0}, "side", "10"}, // not enumerable, as the next; fields in four words
+    {"bit_sequence", {0}, NULL, NULL},
+    {"bit_sequence", {1, {5}}, "word", "1"},
+    {"bit_sequence", {1, {8}}, "word", "2"},
+    {"bit_sequence", {1, {9}}, "word", "9"}, // a single position
+    {"bit_sequence", {1, {60}}, "word", "2"},
+    {"bit_sequence", {1, {22}}, "word", "11"},
 };
 enum { N_SETTINGS = sizeof settings / sizeof *settings };
 
@@ -125,7 +135,7 @@ static flv_env open_setting(const setting *s) {
 
 // ---- one state ----
 
-enum { MAX_ACTIONS = 512, MAX_STATE = 256 };
+enum { MAX_ACTIONS = 4200, MAX_STATE = 264 };
 typedef struct record {
   _Alignas(8) unsigned char bytes[MAX_STATE];
 } record;
@@ -215,6 +225,29 @@ static void check_parents(const flv_env *env, const record *child) {
   }
 }
 
+// What files write of a state is read back to it.
+static void check_columns(const flv_env *env, const record *s) {
+  if (env->n_columns == 0) return;
+  int32_t *cells = malloc((size_t)env->n_columns * sizeof *cells);
+  assert_non_null(cells);
+  record again;
+  memset(again.bytes, 0xab, sizeof again.bytes);
+  env->ops->columns(env, 1, s->bytes, cells);
+  assert_true(env->ops->from_columns(env, cells, again.bytes));
+  assert_true(same(env, s, &again));
+  assert_int_equal(again.bytes[env->state_size], 0xab);
+  free(cells);
+}
+
+// An exit that is restricted is the only action where it is legal; one that is not is legal
+// everywhere.
+static void check_exit(const flv_env *env, int n, const int32_t *actions) {
+  if (env->exit_action < 0) return;
+  int legal = 0;
+  for (int k = 0; k < n; k++) legal |= actions[k] == env->exit_action;
+  assert_true(env->restricted_exit ? !legal || n == 1 : legal);
+}
+
 static void check_observation(const flv_env *env, const record *s) {
   if (env->n_hot == 0) {
     float *x =
@@ -292,9 +325,11 @@ static void random_walks(void **state) {
       for (int length = 1;; length++) {
         check_parents(&env, &s);
         check_observation(&env, &s);
+        check_columns(&env, &s);
         check_stay(&env, &s);
         int n = legal_actions(&env, &s, actions);
         assert_true((n == 0) == is_terminal(&env, &s));
+        check_exit(&env, n, actions);
         if (n == 0) {
           assert_true(env.exit_action < 0);
           break;
@@ -427,7 +462,7 @@ static void small_ones_enumerated(void **state) {
     }
     close_env(&env);
   }
-  assert_true(done >= 9);
+  assert_true(done >= 13);
 }
 
 // A batch of different states does what its states do one by one.

@@ -477,7 +477,8 @@ static void binding(void **state) {
   const flv_env other = {.name = "elsewhere", .ops = &ops, .self = right.self};
   for (int k = 0; flv_reward_list[k] != NULL; k++) {
     const bool is_values = flv_reward_list[k] == &flv_reward_values;
-    const bool reads = flv_param_find(flv_reward_list[k], "path") != NULL;
+    const bool makes = flv_reward_list[k] == &flv_reward_hamming_modes; // and need not read
+    const bool reads = !makes && flv_param_find(flv_reward_list[k], "path") != NULL;
     const char *const keys[][2] = {{reads ? "path" : "r", reads ? path : "1, 2"}};
     flv_reward each = {0};
     assert_int_equal(create(flv_reward_list[k], keys, reads || is_values, &each, &err), FLV_OK);

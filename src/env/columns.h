@@ -1,7 +1,8 @@
 // An object as a row of numbers, as files of objects and distances between objects need it: what
-// the environment says (flv_env.n_columns), or else the coordinates on a grid (hot index minus the sides before it), the adjacency matrix of a directed
-// graph (row-major, entry i*n_nodes + j is 1 where there is an edge i -> j), else the indices that
-// are hot (padded with -1 where a state has fewer), else the dense observation.
+// the environment says (flv_env.n_columns), or else the coordinates on a grid (hot index minus the
+// sides before it), the adjacency matrix of a directed graph (row-major, entry i*n_nodes + j is 1
+// where there is an edge i -> j), else the indices that are hot (padded with -1 where a state has
+// fewer), else the dense observation.
 #ifndef FLUVIAL_ENV_COLUMNS_H
 #define FLUVIAL_ENV_COLUMNS_H
 

@@ -168,8 +168,7 @@ static flv_status assess_forward(assessor *a, flv_assessment *out, flv_error *er
   flv_evaluation *e = &out->evaluation;
   *e = a->exactly;
   if (!a->exact) {
-    flv_evaluate_weights(n, a->log_w, e);
-    flv_evaluate_log_z(a->t, e);
+    flv_evaluate_weights(n, a->log_w, a->t->log_z, e);
     e->modes = flv_mode_count(a->t);
     e->modes_found = out->modes_seen;
   }
@@ -302,8 +301,8 @@ static void correlations(assessor *a, flv_assessment *out) {
 // ---- maximum mean discrepancy ----
 
 // Coordinates of grids, adjacency matrices, dense observations and what an environment itself
-// writes are points as they are; hot indices name things without an order, and become indicators: |a - b|^2 counts the indices in
-// which objects differ.
+// writes are points as they are; hot indices name things without an order, and become indicators:
+// |a - b|^2 counts the indices in which objects differ.
 static int point_width(const flv_env *env) {
   const bool named = env->n_columns == 0 && flv_columns_whole(env) && !flv_columns_grid(env);
   return named ? env->n_features : flv_columns_count(env);

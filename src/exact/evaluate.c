@@ -2,9 +2,11 @@
 // enumerated, else from samples.
 //
 // From samples tau_i ~ P_F, with -c = log R(x) + log P_B(tau|x) - log P_F(tau) and Z^ = mean
-// exp(-c), the ratio w = P_B(tau)/P_F(tau) is exp(-c)/Z^, and every f-divergence D_f(P_B || P_F) =
-// E_PF f(w). By the data-processing inequality (paper, eq 6) it bounds the divergence of the
-// objects from above.
+// exp(-c), or the true Z where the reward has a closed form for it, the ratio w = P_B(tau)/P_F(tau)
+// is exp(-c)/Z^, and every f-divergence D_f(P_B || P_F) = E_PF f(w). By the data-processing
+// inequality (paper, eq 6) it bounds the divergence of the objects from above. For D(P_B || P_F) f
+// is w log w + 1 - w, which is never negative; 1 - w has mean 0 with Z^, but with the true Z not
+// where P_F lacks some of P_B. D(P_F || P_B) is log Z - E log w, whatever P_F lacks.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -170,30 +172,25 @@ void flv_draw_forward(flv_trainer *trainer, uint64_t stream, int64_t n, const fl
   }
 }
 
-void flv_evaluate_weights(int64_t n, const double *log_w, flv_evaluation *out) {
-  const double log_z = flv_log_mean_exp(n, log_w);
+void flv_evaluate_weights(int64_t n, const double *log_w, double log_z_true, flv_evaluation *out) {
+  const double log_z = isnan(log_z_true) ? flv_log_mean_exp(n, log_w) : log_z_true;
   double kl_qp = 0.0, kl_pq = 0.0, tv = 0.0, jsd = 0.0;
   for (int64_t i = 0; i < n; i++) {
     const double log_ratio = log_w[i] - log_z, w = exp(log_ratio);
     kl_qp -= log_ratio;
-    if (w > 0.0) kl_pq += w * log_ratio;
+    kl_pq += (w > 0.0 ? w * log_ratio : 0.0) + 1.0 - w;
     tv += 0.5 * fabs(1.0 - w);
     const double log_mean = flv_logaddexp(0.0, log_ratio) - 0.69314718055994530942; // (1 + w) / 2
     jsd += 0.5 * (w > 0.0 ? w * (log_ratio - log_mean) : 0.0) - 0.5 * log_mean;
   }
-  out->log_z_true = log_z; // an estimate of it
+  out->log_z_true = log_z;
+  out->log_z_exact = !isnan(log_z_true);
   out->kl_qp = kl_qp / (double)n;
   out->kl_pq = kl_pq / (double)n;
   out->tv = tv / (double)n;
   out->jsd = jsd / (double)n;
   out->l1 = (double)NAN;
   out->n = n;
-}
-
-void flv_evaluate_log_z(const flv_trainer *trainer, flv_evaluation *out) {
-  if (isnan(trainer->log_z)) return;
-  out->log_z_true = trainer->log_z;
-  out->log_z_exact = true;
 }
 
 static flv_status evaluate_by_sampling(flv_trainer *t, int64_t n, flv_evaluation *out,
@@ -210,8 +207,7 @@ static flv_status evaluate_by_sampling(flv_trainer *t, int64_t n, flv_evaluation
   if (!block) return flv_fail(err, FLV_ENOMEM, "out of memory for %lld samples", (long long)n);
   if (modes > 0) drawn.states = states;
   flv_draw_forward(t, 0, n, &drawn, NULL);
-  flv_evaluate_weights(n, drawn.log_w, out);
-  flv_evaluate_log_z(t, out);
+  flv_evaluate_weights(n, drawn.log_w, t->log_z, out);
   out->modes = modes;
   out->modes_found = flv_modes_seen(t, n, states, seen);
   flv_free(block);

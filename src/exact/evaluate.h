@@ -54,8 +54,7 @@ int flv_modes_seen(const flv_trainer *trainer, int64_t n, const void *states, ui
 int flv_mode_count(const flv_trainer *trainer);
 
 // The part of an evaluation by sampling that follows from n log-weights: neither modes nor log_z.
-void flv_evaluate_weights(int64_t n, const double *log_w, flv_evaluation *out);
-// Puts the reward's closed form in place of the estimate of log Z, if it has one.
-void flv_evaluate_log_z(const flv_trainer *trainer, flv_evaluation *out);
+// log_z_true: the true one, or NaN: to be estimated.
+void flv_evaluate_weights(int64_t n, const double *log_w, double log_z_true, flv_evaluation *out);
 
 #endif

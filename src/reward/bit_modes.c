@@ -4,10 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/intern.h"
 #include "base/rng.h"
 #include "io/file.h"
 
-enum { BLOCK = 8, BLOCKS = 5, FILE_LIMIT = 1 << 26 };
+enum { BLOCK = 8, BLOCKS = 5, FILE_LIMIT = 1 << 24 };
 static const uint8_t block[BLOCKS] = {0x00, 0xff, 0xf0, 0x0f, 0x3c};
 
 static flv_status no_memory(int n, flv_error *err) {
@@ -79,35 +80,40 @@ static int read_line(const char *text, const char **end, uint64_t *bits, const c
   return n;
 }
 
-static bool known(const flv_bit_modes *modes, const uint64_t *bits) {
-  for (int m = 0; m < modes->n; m++)
-    if (memcmp(flv_bit_modes_at(modes, m), bits, FLV_BIT_MODES_WORDS * sizeof *bits) == 0)
-      return true;
-  return false;
-}
+typedef struct reading {
+  const char *path;
+  int length, line;
+  flv_intern found; // the different ones, in order of first appearance
+} reading;
 
-static flv_status read_lines(flv_bit_modes *out, const char *text, const char *path,
-                             flv_error *err) {
-  int line = 0;
+static flv_status read_lines(reading *r, const char *text, flv_error *err) {
   for (const char *p = text; *p;) {
-    uint64_t *bits = out->bits + (size_t)out->n * FLV_BIT_MODES_WORDS;
-    line++;
+    uint64_t bits[FLV_BIT_MODES_WORDS] = {0};
+    r->line++;
     if (*p == '#') {
-      const char *end = strchr(p, '\n');
-      p = end ? end + 1 : p + strlen(p);
+      p += strcspn(p, "\n");
+      p += *p == '\n';
       continue;
     }
-    memset(bits, 0, FLV_BIT_MODES_WORDS * sizeof *bits);
-    const int n = read_line(p, &p, bits, path, line, err);
+    const int n = read_line(p, &p, bits, r->path, r->line, err);
     if (n < 0) return FLV_EINVAL;
     if (n == 0) continue;
-    if (out->length > 0 && n != out->length)
-      return flv_fail(err, FLV_EINVAL, "%s: line %d has %d bits, those before it %d", path, line, n,
-                      out->length);
-    out->length = n;
-    out->n += !known(out, bits);
+    if (r->length > 0 && n != r->length)
+      return flv_fail(err, FLV_EINVAL, "%s: line %d has %d bits, those before it %d", r->path,
+                      r->line, n, r->length);
+    r->length = n;
+    flv_intern_row(&r->found, bits);
   }
-  return out->n > 0 ? FLV_OK : flv_fail(err, FLV_EINVAL, "%s: no modes in it", path);
+  return r->length > 0 ? FLV_OK : flv_fail(err, FLV_EINVAL, "%s: no modes in it", r->path);
+}
+
+static flv_status keep(flv_bit_modes *modes, const reading *r, flv_error *err) {
+  const size_t bytes = (size_t)r->found.n * r->found.state_size;
+  uint64_t *bits = malloc(bytes);
+  if (!bits) return no_memory(r->found.n, err);
+  memcpy(bits, r->found.states, bytes);
+  *modes = (flv_bit_modes){.n = r->found.n, .length = r->length, .bits = bits};
+  return FLV_OK;
 }
 
 flv_status flv_bit_modes_read(flv_bit_modes *modes, const char *path, flv_error *err) {
@@ -116,15 +122,17 @@ flv_status flv_bit_modes_read(flv_bit_modes *modes, const char *path, flv_error 
   FLV_TRY(flv_file_read_limited(path, FILE_LIMIT, &text, &size, err));
   int lines = 1;
   for (const char *p = text; (p = strchr(p, '\n')); p++) lines++;
-  flv_bit_modes out = {.bits = calloc((size_t)lines + 1, FLV_BIT_MODES_WORDS * sizeof *out.bits)};
-  const flv_status status = out.bits ? read_lines(&out, text, path, err) : no_memory(lines, err);
+  reading r = {.path = path};
+  flv_status status = FLV_OK;
+  if (flv_intern_init(&r.found, FLV_BIT_MODES_WORDS * sizeof(uint64_t), lines) != 0)
+    status = no_memory(lines, err);
+  if (status == FLV_OK && strlen(text) != size)
+    status = flv_fail(err, FLV_EINVAL, "%s: not a text file: it has a zero byte", path);
+  if (status == FLV_OK) status = read_lines(&r, text, err);
+  if (status == FLV_OK) status = keep(modes, &r, err);
+  flv_intern_free(&r.found);
   free(text);
-  if (status != FLV_OK) {
-    free(out.bits);
-    return status;
-  }
-  *modes = out;
-  return FLV_OK;
+  return status;
 }
 
 void flv_bit_modes_free(flv_bit_modes *modes) { free(modes->bits); }

@@ -40,7 +40,7 @@ static int count_alike(unsigned row, int side) {
       same += r == row;
     }
   }
-  return 4 * side / same; // orbit and stabiliser
+  return same > 0 ? 4 * side / same : 0; // orbit and stabiliser; same counts the row itself
 }
 
 // exp(k sum_i r_i r_(i+1) - side |k|) of every row

@@ -30,7 +30,7 @@ static void fill_normal(const flv_weight *w, flv_rng rng, int tensor, float *ent
 static void fill_sines(const flv_weight *w, float *entry) {
   for (int i = 0; i < w->rows; i++)
     for (int j = 0; j < w->cols; j++) {
-      const double angle = i * pow(10000.0, -(double)(j / 2 * 2) / w->cols);
+      const double angle = i * pow(10000.0, (double)(j % 2 - j) / w->cols);
       *entry++ = (float)(w->scale * (j % 2 == 0 ? sin(angle) : cos(angle)));
     }
 }

@@ -160,9 +160,17 @@ static inline void twin_table(twin *t, const flv_op *op) {
     t->value[op->y][i] = tensor(t, op->w)[(op->row + i / n) * cols + op->col + i % n];
 }
 
+static inline bool twin_masked(const twin *t, const flv_op *op, int row) {
+  const int d = t->net->n_nodes, p = row % d - (d - t->net->n_positions);
+  return op->symbols > 0 && p >= 0 && t->hot[row / d * t->net->n_positions + p] == p * op->symbols;
+}
+
 // Head of column c: c / key; its score with node j is a sum over the head's columns.
 static inline void twin_attention(twin *t, const flv_op *op) {
   const int n = t->net->width[op->y], d = t->net->n_nodes, key = n / op->heads;
+  const double *q = t->value[op->x[0].x], *k = op->n == 1 ? q + n : t->value[op->x[1].x];
+  const double *v = op->n == 1 ? q + 2 * n : t->value[op->x[2].x];
+  const int in = op->n == 1 ? 3 * n : n;
   for (int row = 0; row < t->rows * d; row++)
     for (int c = 0; c < n; c++) {
       double sum = 0.0, out = 0.0;
@@ -170,9 +178,12 @@ static inline void twin_attention(twin *t, const flv_op *op) {
         const int other = row / d * d + j;
         double score = 0.0;
         for (int i = c / key * key; i < c / key * key + key; i++)
-          score += t->value[op->x[0].x][row * n + i] * t->value[op->x[1].x][other * n + i];
-        sum += exp(score / sqrt(key));
-        out += exp(score / sqrt(key)) * t->value[op->x[2].x][other * n + c];
+          score += q[row * in + i] * k[other * in + i];
+        double weight = exp(score / sqrt(key));
+        if (twin_masked(t, op, other)) weight = 0.0;
+        if (twin_masked(t, op, row)) weight = 1.0;
+        sum += weight;
+        out += weight * v[other * in + c];
       }
       t->value[op->y][row * n + c] = out / sum;
     }
@@ -192,6 +203,45 @@ static inline void twin_pairs(twin *t, const flv_op *op) {
         v = t->value[op->x[2].x][s];
       t->value[op->y][s * n + c] = v;
     }
+}
+
+static inline void twin_tokens(twin *t, const flv_op *op) {
+  const int n = t->net->width[op->y], d = t->net->n_nodes, start = d - t->net->n_positions;
+  for (int i = 0; i < t->rows * d * n; i++) {
+    const int p = i / n % d - start;
+    if (p < 0)
+      t->value[op->y][i] = tensor(t, op->b)[i % n];
+    else
+      t->value[op->y][i] =
+          tensor(t, op->w)[(t->hot[i / n / d * t->net->n_hot + p] - p * op->symbols) * n + i % n];
+  }
+}
+
+static inline void twin_gelu(twin *t, const flv_op *op) {
+  for (int i = 0; i < twin_rows(t, op->y) * t->net->width[op->y]; i++) {
+    const double x = t->value[op->x[0].x][i];
+    t->value[op->y][i] =
+        0.5 * x * (1.0 + tanh(sqrt(2.0 / acos(-1.0)) * (x + 0.044715 * x * x * x)));
+  }
+}
+
+static inline void twin_mean(twin *t, const flv_op *op) {
+  const int n = t->net->width[op->y], d = t->net->n_nodes;
+  for (int i = 0; i < t->rows * n; i++) {
+    t->value[op->y][i] = 0.0;
+    for (int k = 0; k < d; k++)
+      t->value[op->y][i] += t->value[op->x[0].x][(i / n * d + k) * n + i % n] / d;
+  }
+}
+
+static inline void twin_join(twin *t, const flv_op *op) {
+  const int n = t->net->width[op->y], d = t->net->n_nodes, in = t->net->width[op->x[0].x];
+  const int all = t->net->n_positions * in;
+  for (int s = 0; s < t->rows; s++)
+    for (int c = 0; c < n; c++)
+      t->value[op->y][s * n + c] =
+          c < all ? t->value[op->x[0].x][(s * d + d - t->net->n_positions) * in + c]
+                  : t->value[op->x[1].x][s * (n - all) + c - all];
 }
 
 #define TWIN(ID, fn) twin_##fn,
@@ -235,8 +285,12 @@ static inline void bench_fill(bench *b, int rows) {
     b->acts.hot[i] = padded(i / net->n_hot, net->n_hot, i % net->n_hot)
                          ? -1
                          : (int32_t)((1.0 + uniform(1, (uint32_t)i)) / 2.0 * net->n_features);
-  for (int s = 0; net->n_nodes > 0 && s < rows; s++)
+  for (int s = 0; net->n_nodes > 0 && net->n_positions == 0 && s < rows; s++)
     draw_graph(net, s, b->acts.hot + s * net->n_hot);
+  for (int i = 0; i < rows * net->n_positions; i++) {
+    const int p = i % net->n_positions, symbols = net->n_features / net->n_positions;
+    b->acts.hot[i] = p * symbols + (int32_t)((1.0 + uniform(1, (uint32_t)i)) / 2.0 * symbols);
+  }
   for (int i = 0; net->input >= 0 && i < rows * net->n_features; i++) {
     b->acts.value[net->input][i] = (float)uniform(2, (uint32_t)i);
     b->twin.value[net->input][i] = (double)b->acts.value[net->input][i];

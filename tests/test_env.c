@@ -267,6 +267,8 @@ static void check_observation(const flv_env *env, const record *s) {
     assert_true(hot[k] >= -1 && hot[k] < env->n_features);
     if (k > 0) assert_true(hot[k] == -1 || hot[k - 1] >= 0); // -1 only at the end
     if (k > 0 && env->n_nodes > 0) assert_true(hot[k] == -1 || hot[k - 1] < hot[k]); // ascending
+    if (env->n_symbols > 0) assert_true(hot[k] / env->n_symbols == k);
+    if (env->n_positions > 0) assert_true(hot[k] >= 0);
   }
   free(hot);
 }
@@ -305,6 +307,8 @@ static void tables_make_sense(void **state) {
     assert_true(env.exit_action >= -1 && env.exit_action < env.n_actions);
     assert_true(env.max_length >= 1 && env.n_features >= 1 && env.n_hot >= 0 && env.n_states >= 0);
     if (env.n_states > 0) assert_true(env.ops->index && env.ops->at);
+    if (env.n_positions != 0) assert_int_equal(env.n_positions, env.n_hot);
+    if (env.n_symbols != 0) assert_int_equal(env.n_positions * env.n_symbols, env.n_features);
     if (env.n_nodes != 0) assert_true(env.n_hot > 0 && env.n_nodes * env.n_nodes == env.n_features);
     if (!settings[i].env) assert_true(!flv_hypergrid_of(&env) && !flv_graph_env_of(&env));
     close_env(&env);

@@ -77,6 +77,10 @@ struct flv_env { // read-only after creation; threads share it
   int n_hot;                     // most hot indices of a state; 0: dense observations
   int n_features;                // width of the observation
   int n_nodes;                   // of graphs observed as edges, n_nodes^2 = n_features; else 0
+  int n_positions;               // of a row of positions: hot[p] is always position p's feature,
+                                 // n_hot = n_positions; else 0
+  int n_symbols;                 // features of each position, p n_symbols .. (p+1) n_symbols - 1
+                                 // those of p; 0: positions differ in that
   int n_columns;                 // whole numbers of an object in a file; 0: those of what is
                                  // observed (coordinates, an adjacency matrix)
   int64_t n_states;              // 0: not enumerable

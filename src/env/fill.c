@@ -150,6 +150,8 @@ flv_status flv_fill_create(flv_env *env, const char *name, flv_fill shape, flv_e
                    .max_length = shape.positions + 1,
                    .n_hot = shape.positions,
                    .n_features = actions + shape.positions,
+                   .n_positions = shape.positions,
+                   .n_symbols = (1 << shape.word) + 1,
                    .n_columns = flv_fill_bits(fill),
                    .n_states = count_states(fill),
                    .free_self = free};

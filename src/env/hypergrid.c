@@ -129,11 +129,12 @@ static flv_status hypergrid_create(flv_env *env, const void *cfg, const flv_shap
   flv_hypergrid *grid = calloc(1, sizeof *grid);
   if (!grid) return flv_fail(err, FLV_ENOMEM, "out of memory for environment 'hypergrid'");
   grid->dims = chosen.n;
-  int features = 0;
+  int features = 0, equal = chosen.side[0];
   for (int d = 0; d < grid->dims; d++) {
     grid->side[d] = chosen.side[d];
     grid->first[d] = features;
     features += chosen.side[d];
+    if (chosen.side[d] != chosen.side[0]) equal = 0;
   }
   *env = (flv_env){.name = "hypergrid",
                    .ops = &hypergrid_ops,
@@ -145,6 +146,8 @@ static flv_status hypergrid_create(flv_env *env, const void *cfg, const flv_shap
                    .max_length = features - grid->dims + 1,
                    .n_hot = grid->dims,
                    .n_features = features,
+                   .n_positions = grid->dims,
+                   .n_symbols = equal,
                    .n_states = count_states(grid),
                    .shape = chosen,
                    .free_self = free};

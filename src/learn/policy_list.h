@@ -8,7 +8,8 @@
 #define FLV_POLICIES(X)                                                                            \
   X(mlp)                                                                                           \
   X(tabular)                                                                                       \
-  X(graph_network)
+  X(graph_network)                                                                                 \
+  X(transformer)
 
 #define FLV_POLICY_DECLARE(name) extern const flv_component flv_policy_##name;
 FLV_POLICIES(FLV_POLICY_DECLARE)

@@ -7,6 +7,7 @@
 
 enum {
   FEW_ROWS = 192,         // of a graph: nodes
+  FEW_POSITIONS = 4096,   // of rows of positions: a block of few has rows enough for BLAS
   FEW_BLOCKS = 8,         // of few rows, at most about
   BLOCK_STEP = 4,         // rows of a block of few: a multiple of this
   THREAD_FLOPS = 1 << 18, // below this all is done before a second thread has begun
@@ -27,6 +28,11 @@ static void run_rows(const forward *f, int shard, int begin, int end) {
 static int few_block_rows(int rows) {
   const int step = FEW_BLOCKS * BLOCK_STEP;
   return (rows + step - 1) / step * BLOCK_STEP;
+}
+
+static bool are_few(const flv_net *net, int rows) {
+  if (net->n_nodes == 0) return rows <= FEW_ROWS;
+  return rows * net->n_nodes <= (net->n_positions > 0 ? FEW_POSITIONS : FEW_ROWS);
 }
 
 static void run_few(void *context, int block) {
@@ -85,7 +91,7 @@ void flv_net_forward(const flv_net *net, const float *params, flv_acts *acts, in
   if (net->n_nodes > 0) count_edges(net, acts, row0, row1);
   if (net->n_nodes > 0 && row0 == 0) run_tables(net, params, acts);
   if (acts->lean) f.op0 = 0; // what comes later reads what was not kept
-  if (f.rows * (net->n_nodes > 0 ? net->n_nodes : 1) <= FEW_ROWS) {
+  if (are_few(net, f.rows)) {
     const int size = few_block_rows(f.rows);
     flv_parallel(flops_of(&f) < THREAD_FLOPS ? 1 : threads, (f.rows + size - 1) / size, run_few,
                  &f);

@@ -26,6 +26,15 @@ static void fill_normal(const flv_weight *w, flv_rng rng, int tensor, float *ent
   }
 }
 
+// [Vaswani et al. 2017, section 3.5]
+static void fill_sines(const flv_weight *w, float *entry) {
+  for (int i = 0; i < w->rows; i++)
+    for (int j = 0; j < w->cols; j++) {
+      const double angle = i * pow(10000.0, (double)(j % 2 - j) / w->cols);
+      *entry++ = (float)(w->scale * (j % 2 == 0 ? sin(angle) : cos(angle)));
+    }
+}
+
 void flv_net_init(const flv_net *net, uint64_t seed, float *params) {
   const flv_rng rng = {seed, FLV_RNG_INIT, 0};
   memset(params, 0, net->n_params * sizeof *params);
@@ -34,6 +43,7 @@ void flv_net_init(const flv_net *net, uint64_t seed, float *params) {
     float *const entry = params + w->offset;
     if (w->init == FLV_INIT_UNIFORM) fill_uniform(w, rng, i, entry);
     if (w->init == FLV_INIT_NORMAL) fill_normal(w, rng, i, entry);
+    if (w->init == FLV_INIT_SINES) fill_sines(w, entry);
     for (size_t k = 0; w->init == FLV_INIT_CONSTANT && k < (size_t)w->rows * (size_t)w->cols; k++)
       entry[k] = (float)w->scale;
   }

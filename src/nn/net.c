@@ -91,6 +91,17 @@ void flv_net_graphs(flv_net *net, int n_nodes, int n_hot) {
   net->n_nodes = n_nodes;
 }
 
+void flv_net_positions(flv_net *net, int n_positions, int n_features, bool start) {
+  if (net->n_features != 0 || n_positions < 1 || n_positions + start > FLV_NET_MAX_NODES ||
+      n_features < n_positions)
+    net->failed = true;
+  if (net->failed) return;
+  net->n_hot = n_positions;
+  net->n_features = n_features;
+  net->n_positions = n_positions;
+  net->n_nodes = n_positions + start;
+}
+
 int flv_net_layer(flv_net *net, int x, int width, flv_act act, int group, const char *name) {
   const bool hot = x == -1 && net->n_hot > 0;
   if (width <= 0 || !(hot || readable(net, x))) net->failed = true;
@@ -153,6 +164,7 @@ static bool table_for(const flv_net *net, int x, int rows) {
 static bool gathers(const flv_net *net, const flv_operand *o, flv_rows per, int n_rows) {
   const flv_rows from = net->per[o->x];
   const int d = net->n_nodes;
+  if (net->n_positions > 0 && (o->role != FLV_HERE && o->role != FLV_NODES)) return false;
   const bool of_nodes = from == FLV_PER_NODE || table_for(net, o->x, d);
   const bool of_edges = from == FLV_PER_EDGE || table_for(net, o->x, d * d);
   const bool along_edges = per == FLV_PER_EDGE || (per == FLV_PER_NET && n_rows == d * d);
@@ -202,15 +214,27 @@ int flv_net_sum(flv_net *net, flv_rows per, int n_rows, int width, flv_act act, 
 }
 
 int flv_net_attention(flv_net *net, int q, int k, int v, int heads) {
-  if (!alike(net, q, k) || !alike(net, q, v) || net->per[q] != FLV_PER_NODE || heads < 1 ||
-      net->width[q] % heads != 0)
+  return flv_net_attention_masked(net, q, k, v, heads, 0);
+}
+
+int flv_net_attention_masked(flv_net *net, int q, int k, int v, int heads, int symbols) {
+  const bool one = k == -1 && v == -1;
+  if (!readable(net, q) || net->per[q] != FLV_PER_NODE || heads < 1 || symbols < 0 ||
+      (symbols > 0 && net->n_features != symbols * net->n_positions) ||
+      (one ? net->width[q] % 3 != 0 : !alike(net, q, k) || !alike(net, q, v)))
     net->failed = true;
   if (net->failed) return -1;
-  flv_op op = {.id = FLV_OP_ATTENTION, .n = 3, .w = -1, .b = -1, .heads = heads};
+  const int width = net->width[q] / (one ? 3 : 1);
+  if (width % heads != 0 || width / heads > FLV_NET_MAX_KEY) {
+    net->failed = true;
+    return -1;
+  }
+  flv_op op = {.id = FLV_OP_ATTENTION, .n = one ? 1 : 3, .w = -1, .b = -1, .heads = heads};
+  op.symbols = symbols;
   op.x[0] = flv_gather(q, FLV_HERE);
   op.x[1] = flv_gather(k, FLV_HERE);
   op.x[2] = flv_gather(v, FLV_HERE);
-  return add_op(net, op, FLV_PER_NODE, 0, net->width[q]);
+  return add_op(net, op, FLV_PER_NODE, 0, width);
 }
 
 int flv_net_pairs(flv_net *net, int x, int x2, int x3, int theta) {
@@ -225,6 +249,55 @@ int flv_net_pairs(flv_net *net, int x, int x2, int x3, int theta) {
   op.x[1] = flv_gather(x2, FLV_HERE);
   op.x[2] = flv_gather(x3, FLV_HERE);
   return add_op(net, op, FLV_PER_STATE, 0, net->n_nodes * net->n_nodes + (x3 >= 0));
+}
+
+int flv_net_gelu(flv_net *net, int x) {
+  if (!readable(net, x)) net->failed = true;
+  if (net->failed) return -1;
+  return add_op(net, op_of(FLV_OP_GELU, FLV_ACT_NONE, x, -1, -1), net->per[x], net->table_rows[x],
+                net->width[x]);
+}
+
+int flv_net_mean(flv_net *net, int x) {
+  if (!readable(net, x) || net->per[x] != FLV_PER_NODE) net->failed = true;
+  if (net->failed) return -1;
+  return add_op(net, op_of(FLV_OP_MEAN, FLV_ACT_NONE, x, -1, -1), FLV_PER_STATE, 0, net->width[x]);
+}
+
+// ---- rows of positions ----
+
+static bool is_row(const flv_net *net, int tensor, int width) {
+  return tensor >= 0 && tensor < net->n_weights && net->weight[tensor].rows == 1 &&
+         net->weight[tensor].cols == width;
+}
+
+int flv_net_tokens(flv_net *net, int tensor, int symbols, int start) {
+  if (net->n_positions == 0 || tensor < 0 || tensor >= net->n_weights || symbols < 0)
+    net->failed = true;
+  if (net->failed) return -1;
+  const flv_weight *w = &net->weight[tensor];
+  const bool all = symbols == 0
+                       ? w->rows == net->n_features
+                       : w->rows == symbols && net->n_features == symbols * net->n_positions;
+  const bool starts = net->n_nodes > net->n_positions;
+  if (!all || (starts ? !is_row(net, start, w->cols) : start != -1)) {
+    net->failed = true;
+    return -1;
+  }
+  const flv_op op = {.id = FLV_OP_TOKENS, .w = tensor, .b = start, .symbols = symbols};
+  return add_op(net, op, FLV_PER_NODE, 0, w->cols);
+}
+
+int flv_net_join(flv_net *net, int x, int x2) {
+  if (net->n_positions == 0 || !readable(net, x) || net->per[x] != FLV_PER_NODE ||
+      (x2 != -1 && (!readable(net, x2) || net->per[x2] != FLV_PER_STATE)))
+    net->failed = true;
+  if (net->failed) return -1;
+  flv_op op = {.id = FLV_OP_JOIN, .n = x2 < 0 ? 1 : 2, .w = -1, .b = -1};
+  op.x[0] = flv_gather(x, FLV_HERE);
+  op.x[1] = flv_gather(x2, FLV_HERE);
+  return add_op(net, op, FLV_PER_STATE, 0,
+                net->n_positions * net->width[x] + (x2 < 0 ? 0 : net->width[x2]));
 }
 
 void flv_net_output(flv_net *net, int y) {

@@ -25,6 +25,10 @@
 // that no activation parts, is a table, computed once; its gradient is summed over all rows like
 // a weight's and sent on to the weights once.
 //
+// Rows of positions. After flv_net_positions() states are rows of positions that hold one symbol
+// each, and a node is a position, behind a start token where there is one. All of the above holds
+// but for edges, of which there are none.
+//
 // An op is one row of FLV_OPS and two functions; its naive twin and its finite-difference check in
 // tests/ are generated from that table. Matrix products go through CBLAS, one thread inside each
 // call.
@@ -45,7 +49,11 @@
   X(ADD, add)             /* y = x + x2                            residual connections   */       \
   X(TABLE, table)         /* y = a block of a tensor                                      */       \
   X(ATTENTION, attention) /* y_i = sum_j softmax_j(q_i . k_j / sqrt(key)) v_j, per head   */       \
-  X(PAIRS, pairs)         /* y_ij = x_i . x2_j / softplus(theta), then x3                 */
+  X(PAIRS, pairs)         /* y_ij = x_i . x2_j / softplus(theta), then x3                 */       \
+  X(TOKENS, tokens)       /* y_p = W[symbol at position p]                                */       \
+  X(GELU, gelu)           /* y = x Phi(x)                                                 */       \
+  X(MEAN, mean)           /* y = mean of x_i over the nodes of a state                    */       \
+  X(JOIN, join)           /* y = x_p of the positions side by side, then x2               */
 
 // enumerator, name, y from v, and d loss / d v from d = d loss / d y and y alone, so no op keeps v
 #define FLV_ACTS(X)                                                                                \
@@ -68,7 +76,8 @@ enum {
   FLV_NET_MAX_TENSORS = 256,
   FLV_NET_MAX_GROUPS = 4,
   FLV_NET_MAX_OPERANDS = 8,
-  FLV_NET_MAX_NODES = 64
+  FLV_NET_MAX_NODES = 128,
+  FLV_NET_MAX_KEY = 1024
 };
 
 // What a buffer has rows for. FLV_PER_NET: a table.
@@ -103,9 +112,15 @@ typedef struct flv_op {
   int w, b;     // tensors, or -1
   int row, col; // TABLE: where in w the block begins
   int heads;    // ATTENTION
+  int symbols;  // TOKENS; ATTENTION: where positions are masked, else 0
 } flv_op;
 
-typedef enum flv_init { FLV_INIT_UNIFORM, FLV_INIT_NORMAL, FLV_INIT_CONSTANT } flv_init;
+typedef enum flv_init {
+  FLV_INIT_UNIFORM,
+  FLV_INIT_NORMAL,
+  FLV_INIT_CONSTANT,
+  FLV_INIT_SINES
+} flv_init;
 
 typedef struct flv_weight { // one tensor of the parameter block
   char name[64];
@@ -113,13 +128,14 @@ typedef struct flv_weight { // one tensor of the parameter block
   size_t offset;  // into the block, a multiple of 16 floats
   int group;      // learning-rate group
   flv_init init;  // uniform in +-scale, normal with deviation scale truncated at +-2 scale, scale
-  double scale;
+  double scale; // sines: row i has scale sin and cos of i / 10000^(2k/cols) in columns 2k and 2k+1
 } flv_weight;
 
 typedef struct flv_net {
   int n_ops, n_buffers, n_weights, mark;
   int n_hot, n_features, input; // input: buffer of dense observations, or -1 when k-hot
   int n_nodes;                  // d; 0: states are no graphs
+  int n_positions;              // d, or d - 1 behind a start token; 0: nodes are no positions
   flv_op op[FLV_NET_MAX_OPS];
   int width[FLV_NET_MAX_BUFFERS];
   flv_rows per[FLV_NET_MAX_BUFFERS];
@@ -179,6 +195,9 @@ void flv_net_free(flv_net *net); // accepts NULL
 int flv_net_input(flv_net *net, int n_hot, int n_features);
 // Instead: states are graphs of n_nodes nodes, 2 .. FLV_NET_MAX_NODES, and at most n_hot edges.
 void flv_net_graphs(flv_net *net, int n_nodes, int n_hot);
+// Instead: states are rows of n_positions positions; hot index k is that of position k, of
+// n_features in all. There is one node for each, behind one for a start token where `start`.
+void flv_net_positions(flv_net *net, int n_positions, int n_features, bool start);
 // act(x W + b), or the embedding sum when x is the k-hot input (-1). Tensors `name`.weight [in,
 // width] and `name`.bias [1, width]. Returns the output buffer.
 int flv_net_layer(flv_net *net, int x, int width, flv_act act, int group, const char *name);
@@ -208,11 +227,28 @@ static inline flv_operand flv_gather(int x, flv_role role) {
   return (flv_operand){.x = x, .role = role, .w = -1, .table = -1};
 }
 // Attention among the nodes of a state, without mask; q, k, v per node, of equal width, a multiple
-// of `heads`; head h has columns h width/heads and on [Vaswani et al. 2017].
+// of `heads`; head h has columns h width/heads and on [Vaswani et al. 2017], FLV_NET_MAX_KEY at
+// most. k = v = -1: q holds the three side by side.
 int flv_net_attention(flv_net *net, int q, int k, int v, int heads);
 // Per state: the d^2 inner products <x_i, x2_j> / softplus(theta) of two buffers per node, then the
 // one column of x3, per state, unless that is -1. theta: tensor [1, 1].
 int flv_net_pairs(flv_net *net, int x, int x2, int x3, int theta);
+
+// The same with empty positions masked: those whose hot index is their first of `symbols`. Other
+// nodes give them no weight, and they give the same weight to all nodes.
+int flv_net_attention_masked(flv_net *net, int q, int k, int v, int heads, int symbols);
+// x Phi(x) = x (1 + erf(x / sqrt 2)) / 2 by its approximation with tanh [Hendrycks & Gimpel 2016].
+int flv_net_gelu(flv_net *net, int x);
+// Per state: the mean of x over its nodes.
+int flv_net_mean(flv_net *net, int x);
+
+// Rows of positions. Per node: row hot[p] - p symbols of a tensor at position p, so that positions
+// share `symbols` rows, or, symbols 0, row hot[p]. start: tensor [1, width], the start token's row;
+// -1 where there is none.
+int flv_net_tokens(flv_net *net, int tensor, int symbols, int start);
+// Per state: the rows of x, per node, of its positions one after another, then those of x2, per
+// state, unless that is -1. A start token's row is left out.
+int flv_net_join(flv_net *net, int x, int x2);
 
 // Marks buffer y, with a row per state, as an output, whose cotangents the caller writes to
 // acts->grad[y] (-1: nothing).

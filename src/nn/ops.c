@@ -66,7 +66,8 @@ flv_call flv_call_at(const flv_net *net, const float *params, const flv_acts *ac
                 .states = rows,
                 .n_nodes = net->n_nodes,
                 .per = net->per[op->y],
-                .heads = op->heads};
+                .heads = op->heads,
+                .symbols = op->symbols};
   c.y = values_at(net, acts, op->y, shard, row0);
   c.hot = acts->hot + (size_t)row0 * (size_t)net->n_hot;
   if (net->n_nodes > 0) c.first_edge = acts->first_edge + row0;

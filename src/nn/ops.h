@@ -48,6 +48,7 @@ typedef struct flv_call {
   const float *w, *b;
   size_t w_stride; // TABLE: between rows of w
   int heads;
+  int symbols;    // TOKENS, ATTENTION
   float *y;       // [rows, n]
   float *dy;      // [rows, n]
   float *dw, *db; // of w and b

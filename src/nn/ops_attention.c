@@ -1,9 +1,13 @@
-// ATTENTION [Vaswani et al. 2017], among the d nodes of a state, without mask. Per head, with t =
+// ATTENTION [Vaswani et al. 2017], among the d nodes of a state. Per head, with t =
 // 1/sqrt(key) and rows q_i, k_j, v_j of its columns:
 //   p_ij = softmax_j(t q_i . k_j)        y_i = sum_j p_ij v_j
-//   dv_j = sum_i p_ij dy_i               ds_ij = p_ij (dy_i . v_j - dy_i . y_i)
+//   dv_j = sum_i p_ij dy_i               ds_ij = p_ij (a_ij - sum_l p_il a_il), a_ij = dy_i . v_j
 //   dq_i = t sum_j ds_ij k_j             dk_j = t sum_i ds_ij q_i
-// p is computed again in the backward pass.
+// With a mask, p_ij of masked i is 1/d and constant, of other i and masked j 0.
+// p is computed again in the backward pass. Heads are narrow and nodes few, so that neither a
+// head's columns nor BLAS fill vectors: lanes are 16 nodes i, whose q_i stand side by side, and k_j
+// and v_j are read one number at a time, for all lanes. No sum is across lanes but those of dv and
+// dk, whose rows are written anyway.
 //
 // PAIRS: y_ij = x_i . x2_j / T, T = softplus(theta) = log(1 + exp(theta)); then x3.
 //   dx_i = sum_j dy_ij x2_j / T          dx2_j = sum_i dy_ij x_i / T
@@ -13,8 +17,9 @@
 
 #include "base/simd.h"
 #include "nn/ops.h"
+#include "nn/vector_exp.h"
 
-enum { LANES = 16, MOST = FLV_NET_MAX_NODES };
+enum { LANES = 16, COLUMNS = 8, GROUP = 8, MOST = FLV_NET_MAX_NODES };
 
 static inline float dot(int n, const float *a, const float *b) {
   float lane[LANES] = {0}, sum = 0.0f;
@@ -31,87 +36,99 @@ static inline void axpy(int n, float a, const float *restrict x, float *restrict
   for (int j = 0; j < n; j++) y[j] += a * x[j];
 }
 
-// p_i. of one head, at one node.
-static inline void weights_of(int d, int width, int key, const float *q, const float *k, float *p) {
-  const float t = 1.0f / sqrtf((float)key);
-  float top = -HUGE_VALF, sum = 0.0f;
-  for (int j = 0; j < d; j++) {
-    p[j] = t * dot(key, q, k + j * width);
-    if (p[j] > top) top = p[j];
-  }
-  for (int j = 0; j < d; j++) sum += p[j] = expf(p[j] - top);
-  for (int j = 0; j < d; j++) p[j] /= sum;
-}
-
-FLV_SIMD static void attend(int states, int d, int width, int heads, const float *q, const float *k,
-                            const float *v, float *restrict y) {
-  const int key = width / heads, all = d * width;
-  float p[MOST];
-  for (int s = 0; s < states; s++, q += all, k += all, v += all, y += all)
-    for (int h = 0; h < heads; h++)
-      for (int i = 0; i < d; i++) {
-        float *out = y + i * width + h * key;
-        weights_of(d, width, key, q + i * width + h * key, k + h * key, p);
-        memset(out, 0, (size_t)key * sizeof *out);
-        for (int j = 0; j < d; j++) axpy(key, p[j], v + j * width + h * key, out);
-      }
-}
-
-typedef struct attention {
-  int d, width, key;
-  const float *q, *k, *v, *y, *dy; // of one state and head
+// The q, k and v of one state and head; y, dy of the same.
+typedef struct head {
+  int d, key;
+  size_t in, out; // between rows of q, k, v, and of y
+  const float *q, *k, *v, *dy;
   float *dq, *dk, *dv;
-} attention;
+  const float *seen; // [d, and up to a multiple of LANES]: 0 of masked nodes, else 1; NULL: no mask
+} head;
 
-static inline void attend_back_head(const attention *a) {
-  const float t = 1.0f / sqrtf((float)a->key);
-  const int d = a->d, width = a->width, key = a->key;
-  float p[MOST];
-  for (int i = 0; i < d; i++) {
-    const float *q = a->q + i * width, *dy = a->dy + i * width;
-    weights_of(d, width, key, q, a->k, p);
-    const float mean = dot(key, dy, a->y + i * width);
-    for (int j = 0; j < d; j++) {
-      const int at = j * width;
-      const float ds = t * p[j] * (dot(key, dy, a->v + at) - mean);
-      axpy(key, p[j], dy, a->dv + at);
-      axpy(key, ds, a->k + at, a->dq + i * width);
-      axpy(key, ds, q, a->dk + at);
-    }
+// Vectors by name: compilers asked to find them in loops over lanes shuffle instead.
+typedef float lanes __attribute__((vector_size(4 * LANES)));
+typedef int32_t ints __attribute__((vector_size(4 * LANES)));
+typedef uint32_t words __attribute__((vector_size(4 * LANES)));
+typedef float octet __attribute__((vector_size(4 * COLUMNS), aligned(4)));
+
+typedef struct tile { // of nodes i0 .. i0 + m - 1 and all j
+  int m;
+  lanes qt[FLV_NET_MAX_KEY]; // t q
+  lanes dyt[FLV_NET_MAX_KEY];
+  lanes p[MOST], ds[MOST];
+  lanes seen;
+} tile;
+
+// Score of what is masked: e to it is 0, nearly enough.
+static const float HIDDEN = -1e9f;
+
+static inline void find_seen(const flv_call *c, size_t state, float *seen) {
+  const int32_t *hot = c->hot + state * (size_t)c->n_hot;
+  const int start = c->n_nodes - c->n_hot;
+  for (int i = 0; i < MOST; i++) {
+    const int p = i - start;
+    seen[i] = p < 0 || p >= c->n_hot || hot[p] != p * c->symbols;
   }
 }
 
-FLV_SIMD static void attend_back(int states, int d, int heads, const flv_call *c) {
-  const int width = c->n, key = width / heads;
-  for (int s = 0; s < states; s++)
-    for (int h = 0; h < heads; h++) {
-      const size_t at = (size_t)s * (size_t)d * (size_t)width + (size_t)(h * key);
-      const attention a = {d,
-                           width,
-                           key,
-                           c->arg[0].x + at,
-                           c->arg[1].x + at,
-                           c->arg[2].x + at,
-                           c->y + at,
-                           c->dy + at,
-                           c->arg[0].dx + at,
-                           c->arg[1].dx + at,
-                           c->arg[2].dx + at};
-      attend_back_head(&a);
-    }
+// q, k and v are three operands, or parts of the rows of one.
+static inline head head_of(const flv_call *c, size_t state, int number, const float *seen) {
+  const int key = c->n / c->heads;
+  const size_t d = (size_t)c->n_nodes, width = (size_t)c->n, column = (size_t)(number * key);
+  const flv_arg *a = c->arg;
+  const size_t in = (size_t)a->in, row = state * d * in + column, out = state * d * width + column;
+  const bool one = c->n_args == 1;
+  const flv_arg *k = one ? a : a + 1, *v = one ? a : a + 2;
+  const size_t k0 = one ? width : 0, v0 = one ? 2 * width : 0;
+  head h = {.d = c->n_nodes, .key = key, .in = in, .out = width};
+  h.seen = c->symbols > 0 ? seen : NULL;
+  h.q = a->x + row;
+  h.k = k->x + row + k0;
+  h.v = v->x + row + v0;
+  if (!c->dy) return h;
+  h.dy = c->dy + out;
+  h.dq = a->dx + row;
+  h.dk = k->dx + row + k0;
+  h.dv = v->dx + row + v0;
+  return h;
 }
 
-void flv_attention_forward(const flv_call *c) {
-  attend(c->states, c->n_nodes, c->n, c->heads, c->arg[0].x, c->arg[1].x, c->arg[2].x, c->y);
+#define TARGET
+#define NAME(x) x##_baseline
+#include "nn/attention_tile.h"
+
+#if defined(__x86_64__)
+#define TARGET __attribute__((target("avx512f")))
+#define NAME(x) x##_avx512
+#include "nn/attention_tile.h"
+#define TARGET __attribute__((target("avx2,fma")))
+#define NAME(x) x##_avx2
+#include "nn/attention_tile.h"
+#endif
+
+typedef struct kernels {
+  void (*forward)(const flv_call *c);
+  void (*backward)(const flv_call *c);
+} kernels;
+
+static kernels kernels_here(void) {
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx512f")) return (kernels){attend_avx512, attend_back_avx512};
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+    return (kernels){attend_avx2, attend_back_avx2};
+#endif
+  return (kernels){attend_baseline, attend_back_baseline};
 }
+
+void flv_attention_forward(const flv_call *c) { kernels_here().forward(c); }
 
 static void clear_unless_added(const flv_arg *a) {
   if (a->dx && !a->add_dx) memset(a->dx, 0, (size_t)a->rows * (size_t)a->in * sizeof *a->dx);
 }
 
 void flv_attention_backward(const flv_call *c) {
-  for (int k = 0; k < 3; k++) clear_unless_added(&c->arg[k]);
-  attend_back(c->states, c->n_nodes, c->heads, c);
+  for (int k = 0; k < c->n_args; k++) clear_unless_added(&c->arg[k]);
+  kernels_here().backward(c);
 }
 
 // ---- pairs ----

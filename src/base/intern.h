@@ -6,14 +6,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
+typedef struct flv_intern_slot { // together, so that a probe touches one cache line of the table
+  uint32_t stamp;
+  int32_t row; // valid where stamp is the table's
+} flv_intern_slot;
+
 typedef struct flv_intern {
   size_t state_size;
   int capacity;          // most rows
   int n;                 // rows so far
   unsigned char *states; // [capacity * state_size]
   uint32_t slots;        // power of two, at least 2 capacity
-  int32_t *slot;         // row; valid where stamp is now
-  uint32_t *stamp, now;
+  flv_intern_slot *slot;
+  uint32_t now;
   void *block;
 } flv_intern;
 

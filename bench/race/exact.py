@@ -52,3 +52,53 @@ def hypergrid_jsd(logits, log_r, dim, side):
     p = hypergrid_terminating(log_softmax(logits, legal), dim, side)
     target = np.exp(np.asarray(log_r, dtype=np.float64))
     return jsd(p / p.sum(), target / target.sum())
+
+
+class Dags:
+    """All directed acyclic graphs of d variables, by numbers of edges; bit i d + j of a code is the edge i -> j."""
+
+    def __init__(self, d):
+        self.d = d
+        levels = [np.zeros(1, dtype=np.int64)]
+        while len(levels[-1]):
+            codes = levels[-1]
+            grown = np.concatenate([(codes | (1 << a))[self.legal(codes, a)] for a in range(d * d)])
+            levels.append(np.unique(grown))
+        self.levels = levels[:-1]
+        self.codes = np.concatenate(self.levels)
+        self.order = np.argsort(self.codes)
+        self.sorted = self.codes[self.order]
+
+    def adjacency(self, codes):
+        bits = (codes[:, None] >> np.arange(self.d * self.d)) & 1
+        return bits.reshape(-1, self.d, self.d).astype(bool)
+
+    def legal(self, codes, a):
+        """May the edge a be added: it is not there, and no path leads back."""
+        edges = self.adjacency(codes)
+        reach = edges | np.eye(self.d, dtype=bool)
+        for k in range(self.d):
+            reach |= reach[:, :, k:k + 1] & reach[:, k:k + 1, :]
+        i, j = divmod(a, self.d)
+        return ~edges[:, i, j] & ~reach[:, j, i]
+
+    def jsd(self, logits, log_r):
+        """logits [n, d^2 + 1] of P_F, the exit last; log_r [n], both in the order of codes."""
+        n_edges = self.d * self.d
+        if not hasattr(self, 'mask'):
+            self.mask = np.stack([self.legal(self.codes, a) for a in range(n_edges)], axis=1)
+        mask = np.concatenate([self.mask, np.ones((len(self.codes), 1), dtype=bool)], axis=1)
+        pf = np.exp(log_softmax(logits, mask))
+        flow = np.zeros(len(self.codes))
+        flow[0] = 1.0
+        first = 0
+        for level in self.levels:
+            at = np.arange(first, first + len(level))
+            for a in range(n_edges):
+                go = at[mask[at, a]]
+                child = self.order[np.searchsorted(self.sorted, self.codes[go] | (1 << a))]
+                np.add.at(flow, child, flow[go] * pf[go, a])
+            first += len(level)
+        p = flow * pf[:, n_edges]
+        target = np.exp(np.asarray(log_r, dtype=np.float64) - np.max(log_r))
+        return jsd(p / p.sum(), target / target.sum())

@@ -38,14 +38,46 @@ def peak_mb():
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
+def linear(schedule, iteration, least=min):
+    """From epsilon to epsilon_end over the first `iterations`; least: min of numbers, or of arrays."""
+    share = least(iteration / schedule['iterations'], 1.0)
+    return schedule['epsilon'] + (schedule['epsilon_end'] - schedule['epsilon']) * share
+
+
+def modes(spec):
+    """Rows of 0 and 1, from the file that fluvial reads too."""
+    with open(spec['modes'], encoding='utf-8') as file:
+        return [[int(bit) for bit in line.strip().replace(',', '')] for line in file if line.strip()]
+
+
+def columns(path):
+    """The rows of a table of numbers with names in its first line."""
+    with open(path, encoding='utf-8') as file:
+        next(file)
+        return [[float(x) for x in line.split(',')] for line in file]
+
+
 class Program:
-    """What a peer has to bring; `block` iterations are made by one call of step()."""
+    """What a peer has to bring. One call of step() makes `block` iterations. Where a peer can make an iteration in
+    several ways, each is tried, and the fastest one is used."""
 
     name = ''
+    notes = ''
     versions = {}
     parameters = 0
     compile_seconds = 0.0
     block = 1
+
+    def choose(self, ways, use, reset):
+        """Times each of the ways that use() switches to, for half a second, and stays with the fastest."""
+        best = []
+        for way in ways:
+            use(way)
+            self.step()
+            best.append((statistics.median(measure(self, 0.5)), way))
+        use(min(best)[1])
+        reset()
+        self.notes = ', '.join(f'{way} {ms:.3g} ms' for ms, way in sorted(best))
 
     def log_r(self, states):
         raise NotImplementedError

@@ -19,6 +19,8 @@ import jax.numpy as jnp  # noqa: E402
 import numpy as np  # noqa: E402
 import optax  # noqa: E402
 from gfnx.networks.transformer import Encoder  # noqa: E402
+from gfnx.reward.dag_likelihood import BGeScore  # noqa: E402
+from gfnx.reward.dag_prior import UniformDAGPrior  # noqa: E402
 
 import exact  # noqa: E402
 
@@ -116,7 +118,7 @@ class Dag:
         d = spec['env']['variables']
         self.graphs = exact.Dags(d)
         data = jnp.asarray(harness.columns(spec['data']))
-        module = gfnx.DAGRewardModule(prior=gfnx.UniformDAGPrior(d), likelihood=gfnx.BGeScore(data=data))
+        module = gfnx.DAGRewardModule(prior=UniformDAGPrior(d), likelihood=BGeScore(data=data))
         self.env = gfnx.DAGEnvironment(module, num_variables=d)
         return self.env, self.env.init(key)
 

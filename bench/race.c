@@ -9,6 +9,7 @@
 //                  one, median and extremes
 //   train N        N iterations: how long they took
 //   evaluate       exact Jensen-Shannon divergence of the policy from the target, and log Z
+//   uniform        that of the uniform policy, by which all programs' evaluations are compared
 //   quit
 #include <stdio.h>
 #include <stdlib.h>
@@ -153,8 +154,11 @@ int main(int argc, char **argv) {
       train(t, (long)number);
     else if (strcmp(word, "evaluate") == 0)
       evaluate(t);
-    else
-      die("commands: time SECONDS, train N, evaluate, quit");
+    else if (strcmp(word, "uniform") == 0) {
+      memset(t->policy.params, 0, t->policy.n_params * sizeof *t->policy.params);
+      evaluate(t);
+    } else
+      die("commands: time SECONDS, train N, evaluate, uniform, quit");
   }
   flv_trainer_free(t);
   return 0;

@@ -7,6 +7,7 @@ peer is loaded, builds everything, and answers with one line of JSON to its star
     time SECONDS     iterations for that long (the first such line warms up before): milliseconds of one
     train N          N iterations: how long they took
     evaluate         exact Jensen-Shannon divergence of its policy from the target
+    uniform          that of the uniform policy, by which all programs' evaluations are compared
 
 bench/race.c answers the same lines for fluvial.
 """
@@ -90,7 +91,7 @@ class Program:
         for _ in range(n // self.block):
             self.step()
 
-    def jsd(self):
+    def jsd(self, uniform=False):
         raise NotImplementedError
 
 
@@ -127,5 +128,7 @@ def serve(program, spec, begun):
             answer(seconds=time.perf_counter() - before, peak_mb=peak_mb())
         elif word == 'evaluate':
             answer(jsd=program.jsd(), log_z=program.log_z())
+        elif word == 'uniform':
+            answer(jsd=program.jsd(uniform=True))
         else:
             answer(error=f'no such command: {line.strip()}')

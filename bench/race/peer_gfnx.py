@@ -31,14 +31,15 @@ class MLP(eqx.Module):
     network: eqx.nn.MLP
     symbols: int = eqx.field(static=True)
     shift: int = eqx.field(static=True)
+    first: int = eqx.field(static=True)
 
-    def __init__(self, sizes, symbols, shift, key):
+    def __init__(self, sizes, kind, key):
         self.network = eqx.nn.MLP(*sizes, key=key)
-        self.symbols, self.shift = symbols, shift
+        self.symbols, self.shift, self.first = kind.symbols, kind.shift, kind.first
 
     def __call__(self, obs):
         if self.symbols > 0:  # gfnx observes numbers; one feature for each value of each position
-            obs = jax.nn.one_hot(obs.astype(jnp.int32) + self.shift, self.symbols)
+            obs = jax.nn.one_hot(obs[self.first:].astype(jnp.int32) + self.shift, self.symbols)
         return self.network(obs.astype(jnp.float32).reshape(-1))
 
 
@@ -61,7 +62,7 @@ class Transformer(eqx.Module):
 
 
 class Hypergrid:
-    symbols, shift = 0, 0  # its observation is one-hot already
+    symbols, shift, first = 0, 0, 0  # its observation is one-hot already
 
     def make(self, spec, key):
         env, reward = spec['env'], spec['reward']
@@ -80,7 +81,7 @@ class Hypergrid:
 
 
 class Ising:
-    symbols, shift = 3, 1
+    symbols, shift, first = 3, 1, 0
 
     def make(self, spec, key):
         side = spec['env']['side']
@@ -97,7 +98,7 @@ class Ising:
 
 
 class Bits:
-    shift = 0
+    shift, first = 0, 1  # a token for the start comes first
 
     def make(self, spec, key):
         env, modes = spec['env'], harness.modes(spec)
@@ -112,7 +113,7 @@ class Bits:
 
 
 class Dag:
-    symbols, shift = 0, 0
+    symbols, shift, first = 0, 0, 0
 
     def make(self, spec, key):
         d = spec['env']['variables']
@@ -157,8 +158,8 @@ class Gfnx(harness.Program):
         n_out = self.n_forward + (self.n_backward if policy['p_b'] == 'tied' else 0)
         if policy['name'] == 'transformer':
             return Transformer(self.env, policy, n_out, key)
-        n_in = int(np.prod(self.env.observation_space.shape)) * max(self.kind.symbols, 1)
-        return MLP((n_in, n_out, policy['width'], policy['layers']), self.kind.symbols, self.kind.shift, key)
+        n_in = (int(np.prod(self.env.observation_space.shape)) - self.kind.first) * max(self.kind.symbols, 1)
+        return MLP((n_in, n_out, policy['width'], policy['layers']), self.kind, key)
 
     def start(self, model, key):
         params = {'model': model, 'log_z': jnp.array(0.0)}
@@ -278,7 +279,7 @@ class Gfnx(harness.Program):
     def log_r(self, rows):
         return np.asarray(self.env.reward_module.log_reward(self.kind.states(rows), self.env_params)).tolist()
 
-    def jsd(self):
+    def jsd(self, uniform=False):
         rows = self.kind.all_rows()
         parts = np.array_split(rows, max(1, len(rows) // 20000))
         if not hasattr(self, 'evaluator'):
@@ -287,7 +288,7 @@ class Gfnx(harness.Program):
             self.all_log_r = np.concatenate([self.log_r(part) for part in parts])
         model = self.state['params']['model']
         logits = np.concatenate([np.asarray(self.evaluator(model, self.kind.states(part))) for part in parts])
-        return self.kind.jsd(logits, self.all_log_r)
+        return self.kind.jsd(0.0 * logits if uniform else logits, self.all_log_r)
 
 
 harness.serve(Gfnx(spec), spec, begun)

@@ -143,12 +143,12 @@ class Torchgfn(harness.Program):
     def log_r(self, rows):
         return self.env.log_reward(self.states(rows)).double().tolist()
 
-    def jsd(self):
+    def jsd(self, uniform=False):
         rows = self.kind.all_rows()
         with torch.no_grad():
             logits = np.concatenate([self.pf(self.states(part)).numpy()
                                      for part in np.array_split(rows, max(1, len(rows) // 20000))])
-        return self.kind.jsd(logits, self.log_r(rows))
+        return self.kind.jsd(0.0 * logits if uniform else logits, self.log_r(rows))
 
 
 harness.serve(Torchgfn(spec), spec, begun)

@@ -98,6 +98,15 @@ def objects(scenario, n=20):
     return rows
 
 
+def as_fluvial(env, row):
+    """An object as fluvial's files have it: spins -1 and 1, words as their bits, the first bit first."""
+    if env['name'] == 'ising':
+        return [2 * spin - 1 for spin in row]
+    if env['name'] == 'bit_sequence':
+        return [word >> k & 1 for word in row for k in reversed(range(env['word']))]
+    return row
+
+
 def prepare(scenario):
     """The files of a scenario, which all programs read."""
     files = {}
@@ -127,7 +136,7 @@ class Racer:
         cores = sorted(os.sched_getaffinity(0))[:threads]
         if program == 'fluvial':
             states = WORK / 'states.csv'
-            states.write_text(''.join(','.join(map(str, row)) + '\n' for row in rows))
+            states.write_text(''.join(','.join(map(str, as_fluvial(scenario['env'], row))) + '\n' for row in rows))
             settings = [s.replace('=DATA', '=' + files.get('data', '')).replace('=MODES', '=' + files.get('modes', ''))
                         for s in scenario['fluvial']]
             command = [BUILD / 'bench/race', str(threads), states, 'iterations=1000000000', *settings,
@@ -198,9 +207,9 @@ class Results:
             with open(path, newline='', encoding='utf-8') as file:
                 self.rows = list(csv.DictReader(file))
 
-    def has(self, item, **wanted):
-        wanted = {key: str(value) for key, value in wanted.items()}
-        return any(row['item'] == item and all(row[k] == v for k, v in wanted.items()) for row in self.rows)
+    def find(self, item, **wanted):
+        wanted = {'item': item} | {key: str(value) for key, value in wanted.items()}
+        return [row for row in self.rows if all(row[k] == v for k, v in wanted.items())]
 
     def drop(self, **wanted):
         wanted = {key: str(value) for key, value in wanted.items()}
@@ -267,7 +276,7 @@ def time_cell(results, scenario, files, batch, threads, options):
                     results.add(item, got[item], at=repetition, program=racer.program, **where)
                 results.add('load', load, at=repetition, program=racer.program, **where)
                 text.append((racer.program, got['ms']))
-        results.add('done', options.repetitions, **where)
+        results.add('done', f'{options.repetitions} of {options.seconds:g} s', **where)
     finally:
         for racer in racers:
             racer.close()
@@ -275,26 +284,40 @@ def time_cell(results, scenario, files, batch, threads, options):
     return ', '.join(f'{p} {ms:.3g} ms' for p, ms in best.items())
 
 
+def check_exact(results, scenario, files, threads):
+    """The programs compute divergences by themselves; those of the uniform policy have to agree."""
+    found = {}
+    for program in able(scenario):
+        racer = Racer(program, scenario, files, scenario['batches'][0], threads, 1)
+        found[program] = racer.ask('uniform')['jsd']
+        racer.close()
+    for program, jsd in found.items():
+        if not abs(jsd - found[PROGRAMS[0]]) <= 1e-5 * jsd:
+            stop(f'{scenario["name"]}: divergence of the uniform policy: {found}')
+        results.add('uniform_jsd', f'{jsd:.9g}', scenario=scenario['name'], program=program)
+    say(f'{scenario["name"]}: divergence of the uniform policy is {jsd:.6f} for all')
+
+
 def quality_cell(results, scenario, files, program, threads, seed, options):
     """Exact divergence along one training run, and the seconds of training until then. A run ends early when it is out
-    of time, or when every divergence of its last twenty has been below the smallest that is asked for."""
+    of time, or when the last ten divergences have been below the smallest that is asked for."""
     ask, batch = scenario['quality'], scenario['batches'][0]
     where = {'scenario': scenario['name'], 'batch': batch, 'threads': threads, 'seed': seed, 'program': program}
-    item = 'curve_'
     racer = Racer(program, scenario, files, batch, threads, seed)
     try:
         results.rows = [row for row in results.rows
-                        if not (row['item'].startswith(item) and all(row[k] == str(v) for k, v in where.items()))]
-        seconds, n, below, iterations = 0.0, 0, 0, min(ask['iterations'], options.iterations)
+                        if not (row['item'].startswith('curve_') and all(row[k] == str(v) for k, v in where.items()))]
+        seconds, n, below, iterations = 0.0, 0, 0, min(ask['every'][-1][1], options.iterations)
         why = 'all iterations made'
         while n < iterations:
-            seconds += racer.ask(f'train {ask["every"]}')['seconds']
-            n += ask['every']
+            every = next(step for step, last in ask['every'] if n < last)
+            seconds += racer.ask(f'train {every}')['seconds']
+            n += every
             got = racer.ask('evaluate')
             results.add('curve_jsd', got['jsd'], at=n, **where)
             results.add('curve_s', seconds, at=n, **where)
             below = below + 1 if got['jsd'] < min(ask['until']) else 0
-            if below >= 20:
+            if below >= 10:
                 why = 'converged'
                 break
             if seconds > options.cap:
@@ -310,9 +333,8 @@ def cells(scenarios, threads, options):
     """What is to be done, in order: (what it is, is it there already, how it is done)."""
     for scenario in scenarios:
         for count, batch in itertools.product(threads, scenario['batches']):
-            if options.quick and (batch != scenario['batches'][0]):
-                continue
-            yield scenario, 'time', {'batch': batch, 'threads': count}
+            if not options.quick or batch == scenario['batches'][0]:
+                yield scenario, 'time', {'batch': batch, 'threads': count}
     for scenario in scenarios:
         seeds = scenario.get('quality', {}).get('seeds', [])
         for seed in seeds[:1] if options.quick else seeds:
@@ -321,9 +343,7 @@ def cells(scenarios, threads, options):
 
 
 def there(results, scenario, kind, what):
-    if kind == 'time':
-        return results.has('done', scenario=scenario['name'], **what)
-    return results.has('curve_end', scenario=scenario['name'], **what)
+    return results.find('done' if kind == 'time' else 'curve_end', scenario=scenario['name'], **what)
 
 
 def arguments():
@@ -333,15 +353,15 @@ def arguments():
     parser.add_argument('--kind', choices=['time', 'quality'], help='only milliseconds, or only divergences')
     parser.add_argument('--threads', metavar='LIST', help='for instance 1,4 (default: 1 and all cores)')
     parser.add_argument('--repetitions', type=int, help='turns of each program (3; quick: 2)')
-    parser.add_argument('--seconds', type=float, help='of a turn (1.5; quick: 0.5)')
-    parser.add_argument('--cap', type=float, help='most seconds of training for a divergence (120; quick: 20)')
+    parser.add_argument('--seconds', type=float, help='of a turn (1; quick: 0.5)')
+    parser.add_argument('--cap', type=float, help='most seconds of training for a divergence (90; quick: 20)')
     parser.add_argument('--again', action='store_true', help='measure what is there already')
     parser.add_argument('--results', type=pathlib.Path, default=HERE / 'results.csv')
     parser.add_argument('--setup', action='store_true', help='only make the virtual environments')
     options = parser.parse_args()
     options.repetitions = options.repetitions or (2 if options.quick else 3)
-    options.seconds = options.seconds or (0.5 if options.quick else 1.5)
-    options.cap = options.cap or (20.0 if options.quick else 120.0)
+    options.seconds = options.seconds or (0.5 if options.quick else 1.0)
+    options.cap = options.cap or (20.0 if options.quick else 90.0)
     options.iterations = 2000 if options.quick else math.inf
     return options
 
@@ -368,6 +388,8 @@ def main():
     results.drop(item='date')
     results.add('machine', machine())
     results.add('date', datetime.date.today().isoformat())
+    if options.quick and not results.find('quick'):
+        results.add('quick', 'some of it was measured with --quick')
     for scenario in scenarios:
         results.drop(item='missing', scenario=scenario['name'])
         for program, why in scenario.get('missing', {}).items():
@@ -382,6 +404,8 @@ def main():
             say(f'{name}: is there')
             continue
         files = prepare(scenario)
+        if kind == 'quality' and not results.find('uniform_jsd', scenario=scenario['name']):
+            check_exact(results, scenario, files, threads[-1])
         run = time_cell if kind == 'time' else quality_cell
         say(f'{name}: {run(results, scenario, files, options=options, **what)}')
         results.save()

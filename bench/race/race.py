@@ -7,7 +7,8 @@ are: their log R of the same objects has to agree, and their numbers of paramete
 makes iterations for some seconds. Where a scenario asks for quality, each trains for each seed, and the exact
 divergence of its policy is taken along the way, off the clock.
 
-What results.csv has is not measured again. Virtual environments of the peers are made in build/race when they are
+Results gather in build/race/results.csv, and what is there is not measured again, unless it was a quick look and now it
+is not; `make race` copies them here. Virtual environments of the peers are made in build/race when they are
 not there, with the versions of requirements-*.txt. Standard library only.
 """
 import argparse
@@ -20,6 +21,7 @@ import os
 import pathlib
 import platform
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -250,8 +252,22 @@ def introduce(results, racer, where):
         results.add('version', version, at=name, program=racer.program)
 
 
+def components():
+    """What this fluvial has: {'env=hypergrid', 'policy=mlp', ...}."""
+    listed = subprocess.run([BUILD / 'fluvial', 'list', '--markdown'], check=True, capture_output=True, text=True)
+    return {f'{section}={name}' for section, name in re.findall(r'^### (\w+): `(\w+)`', listed.stdout, re.M)}
+
+
+def note_missing(scenario, has):
+    """A program that cannot run a scenario is left out and named, with the reason."""
+    scenario.setdefault('missing', {})
+    lacks = [s for s in scenario['fluvial'] if s.partition('=')[0] in ('env', 'reward', 'policy') and s not in has]
+    if lacks:
+        scenario['missing']['fluvial'] = 'this version has no ' + ', '.join(lacks)
+
+
 def able(scenario):
-    return [p for p in PROGRAMS if p not in scenario.get('missing', {})]
+    return [p for p in PROGRAMS if p not in scenario['missing']]
 
 
 # ---- races
@@ -356,7 +372,8 @@ def arguments():
     parser.add_argument('--seconds', type=float, help='of a turn (1; quick: 0.5)')
     parser.add_argument('--cap', type=float, help='most seconds of training for a divergence (90; quick: 20)')
     parser.add_argument('--again', action='store_true', help='measure what is there already')
-    parser.add_argument('--results', type=pathlib.Path, default=HERE / 'results.csv')
+    parser.add_argument('--results', type=pathlib.Path, default=WORK / 'results.csv',
+                        help='build/race/results.csv')
     parser.add_argument('--setup', action='store_true', help='only make the virtual environments')
     options = parser.parse_args()
     options.repetitions = options.repetitions or (2 if options.quick else 3)
@@ -384,15 +401,20 @@ def main():
     cores = len(os.sched_getaffinity(0))
     threads = [int(t) for t in options.threads.split(',')] if options.threads else sorted({1, cores})
     results = Results(options.results)
+    if results.find('quick') and not options.quick:
+        say('what is there was a quick look; beginning anew')
+        results.rows = []
     results.drop(item='machine')
     results.drop(item='date')
     results.add('machine', machine())
     results.add('date', datetime.date.today().isoformat())
     if options.quick and not results.find('quick'):
         results.add('quick', 'some of it was measured with --quick')
+    has = components()
     for scenario in scenarios:
+        note_missing(scenario, has)
         results.drop(item='missing', scenario=scenario['name'])
-        for program, why in scenario.get('missing', {}).items():
+        for program, why in scenario['missing'].items():
             results.add('missing', why, scenario=scenario['name'], program=program)
             say(f'{scenario["name"]}: without {program}: {why}')
     todo = [cell for cell in cells(scenarios, threads, options) if options.kind in (None, cell[1])]

@@ -256,7 +256,7 @@ def page(results, scenarios, pictures):
         '@DIFFER@': '\n'.join(f'- {s["title"]}: {s["parameters_differ"]}.'
                               for s in scenarios if 'parameters_differ' in s),
         '@PICTURE@': '',
-        '@QUICK@': '**A quick look only: some of it was measured with `--quick`.** ' if results.find('quick') else '',
+        '@QUICK@': '**A quick look only: some of it was measured with `--quick`; it is no result.** ' if results.find('quick') else '',
     }
     picture = pictures / 'race.png'
     if all_threads and speed_picture(results, scenarios, all_threads[-1], picture):

@@ -321,6 +321,7 @@ def quality_cell(results, scenario, files, program, threads, seed, options):
     of time, or when the last ten divergences have been below the smallest that is asked for."""
     ask, batch = scenario['quality'], scenario['batches'][0]
     where = {'scenario': scenario['name'], 'batch': batch, 'threads': threads, 'seed': seed, 'program': program}
+    cap = options.cap or ask['cap']
     racer = Racer(program, scenario, files, batch, threads, seed)
     try:
         results.rows = [row for row in results.rows
@@ -338,8 +339,8 @@ def quality_cell(results, scenario, files, program, threads, seed, options):
             if below >= 10:
                 why = 'converged'
                 break
-            if seconds > options.cap:
-                why = f'{options.cap:.0f} seconds were over'
+            if seconds > cap:
+                why = f'{cap:.0f} seconds were over'
                 break
         results.add('curve_end', why, at=n, **where)
     finally:
@@ -372,7 +373,7 @@ def arguments():
     parser.add_argument('--threads', metavar='LIST', help='for instance 1,4 (default: 1 and all cores)')
     parser.add_argument('--repetitions', type=int, help='turns of each program (3; quick: 2)')
     parser.add_argument('--seconds', type=float, help='of a turn (1; quick: 0.5)')
-    parser.add_argument('--cap', type=float, help='most seconds of training for a divergence (90; quick: 20)')
+    parser.add_argument('--cap', type=float, help='most seconds of training for a divergence (scenarios.json; quick: 20)')
     parser.add_argument('--again', action='store_true', help='measure what is there already')
     parser.add_argument('--results', type=pathlib.Path, default=WORK / 'results.csv',
                         help='build/race/results.csv')
@@ -380,7 +381,7 @@ def arguments():
     options = parser.parse_args()
     options.repetitions = options.repetitions or (2 if options.quick else 3)
     options.seconds = options.seconds or (0.5 if options.quick else 1.0)
-    options.cap = options.cap or (20.0 if options.quick else 90.0)
+    options.cap = options.cap or (20.0 if options.quick else None)
     options.iterations = 2000 if options.quick else math.inf
     return options
 

@@ -4,13 +4,15 @@ PREFIX ?= /usr/local
 JOBS   ?= $(shell nproc 2>/dev/null || echo 2)
 CMAKE_FLAGS ?=
 RUN    := runs/hypergrid_64
+RACE   ?=
 
-.PHONY: help run test bench build deps clean format lint install
+.PHONY: help run test bench race build deps clean format lint install
 
 help:
 	@echo 'make run      install what is missing, build, train a 64x64 hypergrid (about a minute), draw it'
 	@echo 'make test     the same build, then every test and every example'
 	@echo 'make bench    ms per iteration, against the floor set by the matrix rate of this machine'
+	@echo 'make race     beside gfnx and torchgfn, which it installs (6 GB): under an hour; RACE=--quick for a look'
 	@echo 'make build    the library, $(BUILD)/fluvial, examples, benchmarks, tests'
 	@echo 'make install  into PREFIX=$(PREFIX)'
 	@echo 'make format   clang-format over all sources'
@@ -34,8 +36,13 @@ test: build
 	@ctest --test-dir $(BUILD) --output-on-failure --no-tests=error --parallel $(JOBS)
 
 bench: build
-	@set -e; for program in $(BUILD)/bench/*; do [ -x "$$program" ] || continue; \
-	  echo "== $$program"; "$$program"; done
+	@$(BUILD)/bench/engine
+
+# An interrupted race goes on where it was; what build/race/results.csv has is measured again only with RACE=--again.
+race: build
+	@python3 bench/race/race.py $(RACE)
+	@cp $(BUILD)/race/results.csv bench/race/results.csv
+	@python3 bench/race/report.py
 
 install: build
 	@cmake --install $(BUILD) --prefix $(PREFIX)

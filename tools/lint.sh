@@ -58,7 +58,7 @@ check_scripts() {
   for file in tools/*.sh tests/*.sh .ci/run; do
     if [ -f "$file" ]; then bash -n "$file" || ok=1; fi
   done
-  for file in tools/*.py; do
+  for file in tools/*.py bench/race/*.py; do
     if [ -f "$file" ]; then python3 -c 'import ast,sys; ast.parse(open(sys.argv[1]).read())' "$file" || ok=1; fi
   done
   return $ok

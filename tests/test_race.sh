@@ -1,0 +1,6 @@
+#!/usr/bin/env bash
+# The race's driver and fluvial's part in it, without the other programs: tests/check_race.py.
+set -eu
+fluvial=$(realpath "${1:-${FLUVIAL_BIN:?which fluvial?}}")
+cd "${2:-${FLUVIAL_SOURCE:-$(dirname "$0")/..}}"
+PYTHONDONTWRITEBYTECODE=1 exec python3 tests/check_race.py "$(dirname "$fluvial")/bench/race"

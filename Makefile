@@ -40,6 +40,7 @@ bench: build
 
 # An interrupted race goes on where it was; what build/race/results.csv has is measured again only with RACE=--again.
 race: build
+	@tools/install-deps.sh --race
 	@python3 bench/race/race.py $(RACE)
 	@cp $(BUILD)/race/results.csv bench/race/results.csv
 	@python3 bench/race/report.py

@@ -3,17 +3,19 @@
 # where nothing is missing.
 #
 #   tools/install-deps.sh         what building, testing and running need
+#   tools/install-deps.sh --race  also what `make race` needs before it fetches the other programs
 #   tools/install-deps.sh --ci    also what .ci/run and `make lint` need
 set -eu
 
 say() { printf 'install-deps: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
 
-ci=0
+ci=0 python=0
 case "${1-}" in
   '') ;;
-  --ci) ci=1 ;;
-  *) die "unknown option '$1' (there is only --ci)" ;;
+  --race) python=1 ;;
+  --ci) ci=1 python=1 ;;
+  *) die "unknown option '$1' (there are --race and --ci)" ;;
 esac
 
 # How to know that a thing is there, whoever installed it.
@@ -55,8 +57,8 @@ if [ $ci = 1 ]; then
   want cppcheck command_there cppcheck
   want COMPILER-RT clang_links -fsanitize=fuzzer-no-link,address
   want libomp-dev clang_links -fopenmp
-  want 'python3 python3-venv' python_there ensurepip
 fi
+[ $python = 0 ] || want 'python3 python3-venv' python_there ensurepip
 
 [ ${#packages[@]} = 0 ] && exit 0
 

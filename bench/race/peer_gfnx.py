@@ -1,7 +1,7 @@
 """gfnx, driven through its own interface: environments, rewards, rollouts. The policy network, the loss and the update
 are the user's to write there; they are here, with equinox and optax. One jitted call makes `block` whole iterations
-(rollout, loss, gradient, update) by lax.scan. XLA's older runtime (--xla_cpu_use_thunk_runtime=false) was tried: up to a
-sixth faster at small batches on one thread, and XLA aborts in it at others, so it is the default one.
+(rollout, loss, gradient, update) by lax.scan. XLA's older runtime (--xla_cpu_use_thunk_runtime=false) was tried: 7 to
+38 % faster in some settings of one thread, slower in one, and XLA aborts in it in others, so it is the default one.
 """
 import time
 

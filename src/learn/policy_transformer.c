@@ -16,9 +16,8 @@
 // Linear(m). Actions are numbered by position: n_actions / P of each, then the exit; backward
 // actions likewise.
 //
-// q, k and v are one product, and x +
-// is added to the product in front of it, so a layer makes four passes over its rows besides
-// attention and normalisation.
+// q, k and v are one product, and x + is added to the product in front of it, so a layer makes four
+// passes over its rows besides attention and normalisation.
 #include <math.h>
 #include <stdio.h>
 

@@ -38,6 +38,12 @@ HEAD
     sed -n '/cores;/s/^# /    /p; /OPENBLAS_CORETYPE=/s/^# /    /p; s/^\(128x128,.*\)/      \1/p' "$run" |
       fold -s -w 110 | sed 's/^\([^ ]\)/      \1/'
   done
+  echo
+  echo "Causal graphs, TB, half of the actions uniform, one thread (\`build/bench/engine graphs\`):"
+  echo
+  echo "| variables | batch | policy | ms per iteration | distinct states | fraction of the floor | distinct states/s |"
+  echo "|---|---|---|---|---|---|---|"
+  awk -F, '/^[0-9]+,[0-9]+,[a-z]/ {printf "| %s | %s | `%s` | %s | %s | %.0f %% | %.0f |\n", $1,$2,$3,$4,$5,100*$7,1000*$5/$4}' "$from"
   cat <<'TAIL'
 
 ## Where the time goes

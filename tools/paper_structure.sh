@@ -18,7 +18,11 @@ make_data() { # VARIABLES SEED
 }
 
 iterations() { # by the number of variables
-  case $1 in 3) echo 6000 ;; 4) echo 12000 ;; 5) echo 24000 ;; *) echo 40000 ;; esac
+  case $1 in 3) echo 6000 ;; 4) echo 12000 ;; *) echo 24000 ;; esac
+}
+
+evaluations() { # exact ones in a run; with 6 variables each takes tens of seconds
+  case $1 in 6) echo 2 ;; *) echo 8 ;; esac
 }
 
 one() { # CONFIG VARIABLES SEED
@@ -27,7 +31,7 @@ one() { # CONFIG VARIABLES SEED
   if [ -d "$out" ]; then "$fluvial" train --resume "$out" --threads 1 --quiet
   else
     "$fluvial" train "$1" --set reward.path="$data/data.csv" --set seed="$3" --set iterations="$n" \
-      --set eval_every=$((n / 8)) --out "$out" --threads 1 --quiet
+      --set eval_every=$((n / $(evaluations "$2"))) --out "$out" --threads 1 --quiet
   fi
   if [ ! -f "$out/report/edges.csv" ]; then
     "$fluvial" structure --resume "$out" --truth "$data/graph.csv" --threads 1 --quiet

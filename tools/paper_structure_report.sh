@@ -30,7 +30,7 @@ rm "$csv.new"
 cell() { # NAME D COLUMN: mean +- standard deviation (seeds)
   awk -F, -v name="$1" -v d="$2" -v c="$3" '$1 == name && $2 == d {n++; s += $c; q += $c * $c}
     END {if (!n) print "-"; else {m = s / n; v = n > 1 ? (q - n * m * m) / (n - 1) : 0
-         printf "%.2g ± %.1g (%d)", m, (v > 0 ? sqrt(v) : 0), n}}' "$csv"
+         if (n > 1) printf "%.2g ± %.1g (%d)", m, (v > 0 ? sqrt(v) : 0), n; else printf "%.2g (1)", m}}' "$csv"
 }
 row() { # LABEL NAME PAPER3 PAPER4 PAPER5
   echo "| $1 | $3 | $(cell "$2" 3 6) | $4 | $(cell "$2" 4 6) | $5 | $(cell "$2" 5 6) | $(cell "$2" 6 6) | \`$2.yaml\` |"

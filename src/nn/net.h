@@ -230,13 +230,13 @@ static inline flv_operand flv_gather(int x, flv_role role) {
 // of `heads`; head h has columns h width/heads and on [Vaswani et al. 2017], FLV_NET_MAX_KEY at
 // most. k = v = -1: q holds the three side by side.
 int flv_net_attention(flv_net *net, int q, int k, int v, int heads);
+// The same with empty positions masked: those whose hot index is their first of `symbols`. Other
+// nodes give them no weight, and they give the same weight to all nodes.
+int flv_net_attention_masked(flv_net *net, int q, int k, int v, int heads, int symbols);
 // Per state: the d^2 inner products <x_i, x2_j> / softplus(theta) of two buffers per node, then the
 // one column of x3, per state, unless that is -1. theta: tensor [1, 1].
 int flv_net_pairs(flv_net *net, int x, int x2, int x3, int theta);
 
-// The same with empty positions masked: those whose hot index is their first of `symbols`. Other
-// nodes give them no weight, and they give the same weight to all nodes.
-int flv_net_attention_masked(flv_net *net, int q, int k, int v, int heads, int symbols);
 // x Phi(x) = x (1 + erf(x / sqrt 2)) / 2 by its approximation with tanh [Hendrycks & Gimpel 2016].
 int flv_net_gelu(flv_net *net, int x);
 // Per state: the mean of x over its nodes.

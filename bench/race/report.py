@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """Makes docs/race.md and its pictures from results.csv of race.py, and from scenarios.json. Standard library only;
 pictures by gnuplot, if it is there."""
-import csv
 import json
 import math
 import pathlib
@@ -11,20 +10,13 @@ import subprocess
 import sys
 import tempfile
 
-HERE = pathlib.Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
-PROGRAMS = ['fluvial', 'gfnx', 'torchgfn']
+from race import HERE, PROGRAMS, ROOT, Results as Rows
+
 PEERS = PROGRAMS[1:]
 
 
-class Results:
-    def __init__(self, path):
-        with open(path, newline='', encoding='utf-8') as file:
-            self.rows = list(csv.DictReader(file))
-
-    def find(self, item, **wanted):
-        wanted = {key: str(value) for key, value in wanted.items()}
-        return [row for row in self.rows if row['item'] == item and all(row[k] == v for k, v in wanted.items())]
+class Results(Rows):
+    """What the page asks of the rows."""
 
     def numbers(self, item, **wanted):
         return [float(row['value']) for row in self.find(item, **wanted)]
@@ -270,6 +262,8 @@ def page(results, scenarios, pictures):
 def main():
     source = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else HERE / 'results.csv'
     folder = pathlib.Path(sys.argv[2]) if len(sys.argv) > 2 else ROOT / 'docs'
+    if not source.exists():
+        sys.exit(f'report: {source} is not there')
     results = Results(source)
     scenarios = json.loads((HERE / 'scenarios.json').read_text(encoding='utf-8'))
     (folder / 'pictures').mkdir(parents=True, exist_ok=True)

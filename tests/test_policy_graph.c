@@ -166,12 +166,7 @@ static void logits_of(naive *v, double *logits) {
 
 // ---- a policy to compare with ----
 
-typedef struct bench {
-  flv_trainer *t;
-  flv_acts acts;
-  double *param;
-  naive naive;
-} bench;
+#include "policy_bench.h"
 
 typedef struct sizes {
   const char *d, *width, *layers, *heads, *key;
@@ -195,42 +190,22 @@ static void log_reward(const flv_reward *reward, const flv_env *env, int n, cons
 static const flv_reward some_reward = {.name = "some", .exponent = 1.0, .log_reward = log_reward};
 
 static flv_trainer *make_on_graphs(int threads, int n, const setting *settings) {
-  flv_error err = {0};
-  flv_config *cfg = configure(n, settings);
-  flv_trainer *t = flv_trainer_new(cfg, NULL, &some_reward, threads, &err);
-  if (!t) fail_msg("%s", err.text);
-  flv_config_free(cfg);
-  return t;
+  return make_rewarded(&some_reward, threads, n, settings);
 }
 
 static bench bench_new(const sizes *z, int rows) {
-  bench b = {
-      .t = make_on_graphs(1, SETTINGS({"env", "dag"}, {"env.variables", z->d},
-                                      {"policy", "graph_network"}, {"policy.width", z->width},
-                                      {"policy.layers", z->layers}, {"policy.heads", z->heads},
-                                      {"policy.key_size", z->key}, {"batch", "8"}))};
-  const flv_net *net = b.t->policy.net;
-  assert_int_equal(flv_acts_init(&b.acts, net, rows, true), FLV_OK);
-  b.param = flv_alloc(net->n_params * sizeof *b.param);
-  assert_non_null(b.param);
-  b.naive = (naive){.net = net,
-                    .param = b.param,
-                    .d = atoi(z->d),
-                    .width = atoi(z->width),
-                    .layers = atoi(z->layers),
-                    .heads = atoi(z->heads),
-                    .key = atoi(z->key)};
+  bench b = bench_over(
+      make_on_graphs(1, SETTINGS({"env", "dag"}, {"env.variables", z->d},
+                                 {"policy", "graph_network"}, {"policy.width", z->width},
+                                 {"policy.layers", z->layers}, {"policy.heads", z->heads},
+                                 {"policy.key_size", z->key}, {"batch", "8"})),
+      rows);
+  b.naive.d = atoi(z->d);
+  b.naive.width = atoi(z->width);
+  b.naive.layers = atoi(z->layers);
+  b.naive.heads = atoi(z->heads);
+  b.naive.key = atoi(z->key);
   return b;
-}
-
-static void bench_free(bench *b) {
-  flv_acts_free(&b->acts);
-  flv_free(b->param);
-  flv_trainer_free(b->t);
-}
-
-static void copy_params(bench *b) {
-  for (size_t i = 0; i < b->naive.net->n_params; i++) b->param[i] = (double)b->t->policy.params[i];
 }
 
 // One graph, from a list of edges i d + j, into a row.
@@ -253,13 +228,6 @@ static void forward(bench *b, int rows) {
 }
 
 // ---- golden logits ----
-
-static uint64_t splitmix64(uint64_t x) {
-  x += UINT64_C(0x9E3779B97F4A7C15);
-  x = (x ^ x >> 30) * UINT64_C(0xBF58476D1CE4E5B9);
-  x = (x ^ x >> 27) * UINT64_C(0x94D049BB133111EB);
-  return x ^ x >> 31;
-}
 
 static void near(double got, double want, double tolerance, const char *what, int i) {
   if (!(fabs(got - want) <= tolerance)) fail_msg("%s %d: %.9g, not %.9g", what, i, got, want);
@@ -284,10 +252,8 @@ static void golden(void **state) {
   assert_true(p->gated);
   for (int i = 0; i < p->net->n_weights - 1; i++) { // the last, the temperature, stays 1
     const flv_weight *w = &p->net->weight[i];
-    for (int k = 0; k < w->rows * w->cols; k++) {
-      const double u = (double)(splitmix64(((uint64_t)i << 32) + (uint64_t)k) >> 11) * 0x1p-53;
-      p->params[w->offset + (size_t)k] = (float)(0.2 * (2.0 * u - 1.0));
-    }
+    for (int k = 0; k < w->rows * w->cols; k++)
+      p->params[w->offset + (size_t)k] = (float)(0.2 * golden_entry(i, k));
   }
   copy_params(&b);
   unsigned char states[2][64] = {{0}};
@@ -335,13 +301,19 @@ static void random_graph(bench *b, int row) {
   set_graph(b, row, n, edges);
 }
 
-static double functional(bench *b, int rows, const float *d) {
+typedef struct cotangents {
+  int rows;
+  const float *d; // [rows, d^2 + 1]
+} cotangents;
+
+static double functional(bench *b, const void *context) {
+  const cotangents *c = context;
   const int n = b->naive.d * b->naive.d + 1;
   double logits[D * D + 1], sum = 0.0;
-  for (int r = 0; r < rows; r++) {
+  for (int r = 0; r < c->rows; r++) {
     set_naive(b, r);
     logits_of(&b->naive, logits);
-    for (int a = 0; a < n; a++) sum += (double)d[r * n + a] * logits[a];
+    for (int a = 0; a < n; a++) sum += (double)c->d[r * n + a] * logits[a];
   }
   return sum;
 }
@@ -360,30 +332,27 @@ static void check_logits(bench *b, int rows) {
 
 // Every entry of a small array, every seventh of a large one. Rounding spreads through a network
 // whose attention is sharp, whatever an entry's own size: errors are measured by the largest slope.
-static void check_gradient(bench *b, int rows, const float *d, const float *grad) {
+static void check_gradient(bench *b, const cotangents *c, const float *grad) {
   const flv_net *net = b->naive.net;
-  const double h = 1e-6;
   double *slope = flv_alloc(net->n_params * sizeof *slope), largest = 1.0;
   assert_non_null(slope);
-  for (int pass = 0; pass < 2; pass++)
-    for (int i = 0; i < net->n_weights; i++) {
-      const flv_weight *w = &net->weight[i];
-      const int entries = w->rows * w->cols, step = entries > 40 ? 7 : 1;
-      for (int k = i % step; k < entries; k += step) {
-        const size_t at = w->offset + (size_t)k;
-        if (pass == 1) {
-          near((double)grad[at], slope[at], 2e-5 * largest, w->name, k);
-          continue;
-        }
-        const double keep = b->param[at];
-        b->param[at] = keep + h;
-        const double up = functional(b, rows, d);
-        b->param[at] = keep - h;
-        slope[at] = (up - functional(b, rows, d)) / (2.0 * h);
-        b->param[at] = keep;
-        largest = fmax(largest, fabs(slope[at]));
-      }
+  for (int i = 0; i < net->n_weights; i++) {
+    const flv_weight *w = &net->weight[i];
+    const int entries = w->rows * w->cols, step = entries > 40 ? 7 : 1;
+    for (int k = i % step; k < entries; k += step) {
+      const size_t at = w->offset + (size_t)k;
+      slope[at] = slope_at(b, at, functional, c);
+      largest = fmax(largest, fabs(slope[at]));
     }
+  }
+  for (int i = 0; i < net->n_weights; i++) {
+    const flv_weight *w = &net->weight[i];
+    const int entries = w->rows * w->cols, step = entries > 40 ? 7 : 1;
+    for (int k = i % step; k < entries; k += step) {
+      const size_t at = w->offset + (size_t)k;
+      near((double)grad[at], slope[at], 2e-5 * largest, w->name, k);
+    }
+  }
   flv_free(slope);
 }
 
@@ -412,7 +381,7 @@ static void against_naive(void **state) {
     memcpy(b.acts.grad[p->pf], d, (size_t)(ROWS * n) * sizeof *d);
     float *grad = flv_alloc(p->n_params * sizeof *grad);
     flv_net_backward(net, p->params, &b.acts, ROWS, grad, 1);
-    check_gradient(&b, ROWS, d, grad);
+    check_gradient(&b, &(cotangents){ROWS, d}, grad);
     flv_free(grad);
     bench_free(&b);
   }

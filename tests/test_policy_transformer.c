@@ -160,6 +160,8 @@ static void logits_of(const naive *v, double *pf, double *pb, double *log_f) {
 
 // ---- a policy to compare with ----
 
+#include "policy_bench.h"
+
 // log R of a row of positions: the sum over them of sin(1.7 times the feature).
 static void log_reward(const flv_reward *reward, const flv_env *env, int n, const void *states,
                        double *log_r) {
@@ -175,42 +177,16 @@ static void log_reward(const flv_reward *reward, const flv_env *env, int n, cons
 
 static const flv_reward some_reward = {.name = "some", .exponent = 1.0, .log_reward = log_reward};
 
-static flv_trainer *make_rewarded(int threads, int n, const setting *settings) {
-  flv_error err = {0};
-  flv_config *cfg = configure(n, settings);
-  flv_trainer *t = flv_trainer_new(cfg, NULL, &some_reward, threads, &err);
-  if (!t) fail_msg("%s", err.text);
-  flv_config_free(cfg);
-  return t;
+static flv_trainer *make_on_positions(int threads, int n, const setting *settings) {
+  return make_rewarded(&some_reward, threads, n, settings);
 }
 
-typedef struct bench {
-  flv_trainer *t;
-  flv_acts acts;
-  double *param;
-  naive naive;
-} bench;
-
 static bench bench_new(int rows, int n, const setting *settings) {
-  bench b = {.t = make_rewarded(1, n, settings)};
-  const flv_net *net = b.t->policy.net;
-  assert_int_equal(flv_acts_init(&b.acts, net, rows, true), FLV_OK);
-  b.param = flv_alloc(net->n_params * sizeof *b.param);
-  assert_non_null(b.param);
-  b.naive = (naive){.net = net, .param = b.param, .exits = true};
+  bench b = bench_over(make_on_positions(1, n, settings), rows);
+  b.naive.exits = true;
   b.naive.positions = b.t->env->n_positions;
   b.naive.actions = (b.t->env->n_actions - 1) / b.naive.positions;
   return b;
-}
-
-static void bench_free(bench *b) {
-  flv_acts_free(&b->acts);
-  flv_free(b->param);
-  flv_trainer_free(b->t);
-}
-
-static void copy_params(bench *b) {
-  for (size_t i = 0; i < b->naive.net->n_params; i++) b->param[i] = (double)b->t->policy.params[i];
 }
 
 static void forward(bench *b, int rows) {
@@ -220,13 +196,6 @@ static void forward(bench *b, int rows) {
 }
 
 // ---- golden logits ----
-
-static uint64_t splitmix64(uint64_t x) {
-  x += UINT64_C(0x9E3779B97F4A7C15);
-  x = (x ^ x >> 30) * UINT64_C(0xBF58476D1CE4E5B9);
-  x = (x ^ x >> 27) * UINT64_C(0x94D049BB133111EB);
-  return x ^ x >> 31;
-}
 
 // gfnx 0.0.1 (jax 0.10.2, equinox 0.13.8, float32): Encoder of 2 layers, width 16, 2 heads, 24
 // hidden units, and the mean over a Linear of its last layer, as its policy for bit sequences has
@@ -253,10 +222,8 @@ static void golden(void **state) {
   for (int i = 0; i < p->net->n_weights; i++) {
     const flv_weight *w = &p->net->weight[i];
     const bool gain = strstr(w->name, "norm") && strstr(w->name, "weight");
-    for (int k = 0; k < w->rows * w->cols; k++) {
-      const double u = (double)(splitmix64(((uint64_t)i << 32) + (uint64_t)k) >> 11) * 0x1p-53;
-      p->params[w->offset + (size_t)k] = (float)(0.5 * (2.0 * u - 1.0) + gain);
-    }
+    for (int k = 0; k < w->rows * w->cols; k++)
+      p->params[w->offset + (size_t)k] = (float)(0.5 * golden_entry(i, k) + gain);
     float *row = p->params + w->offset;
     if (strcmp(w->name, "p_f.positions") == 0)
       memcpy(row + 4 * w->cols, row + 3 * w->cols, (size_t)w->cols * sizeof *row);
@@ -278,7 +245,8 @@ typedef struct cotangents {
   float pf[ROWS * MOST_ACTIONS], pb[ROWS * NODES], log_f[ROWS];
 } cotangents;
 
-static double functional(bench *b, const cotangents *d) {
+static double functional(bench *b, const void *context) {
+  const cotangents *d = context;
   const flv_env *env = b->t->env;
   double pf[MOST_ACTIONS], pb[NODES], log_f, sum = 0.0;
   for (int r = 0; r < ROWS; r++) {
@@ -308,18 +276,12 @@ static void check_logits(bench *b) {
 
 // Every entry of a small array, every fifth of a large one.
 static void check_gradient(bench *b, const cotangents *d, const float *grad) {
-  const double h = 1e-6;
   for (int i = 0; i < b->naive.net->n_weights; i++) {
     const flv_weight *w = &b->naive.net->weight[i];
     const int entries = w->rows * w->cols, every = entries > 40 ? 5 : 1;
     for (int k = i % every; k < entries; k += every) {
       const size_t at = w->offset + (size_t)k;
-      const double keep = b->param[at];
-      b->param[at] = keep + h;
-      const double up = functional(b, d);
-      b->param[at] = keep - h;
-      const double slope = (up - functional(b, d)) / (2.0 * h);
-      b->param[at] = keep;
+      const double slope = slope_at(b, at, functional, d);
       if (!(fabs((double)grad[at] - slope) <= 2e-4 * (1.0 + fabs(slope))))
         fail_msg("%s[%d]: %g, finite difference %g", w->name, k, (double)grad[at], slope);
     }
@@ -453,7 +415,7 @@ enum { WAYS = sizeof ways / sizeof *ways };
 
 static flv_trainer *make_way(int k, int threads) {
   const way *w = &ways[k];
-  return make_rewarded(
+  return make_on_positions(
       threads, SETTINGS({"env", w->env}, {w->key, w->value}, {k == 0 ? "env.word" : "seed", "2"},
                         {"objective", w->objective}, {"policy", "transformer"},
                         {"policy.width", "16"}, {"policy.layers", "2"}, {"policy.heads", "2"},

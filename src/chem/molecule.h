@@ -2,7 +2,7 @@
 //
 // An atom is an element, a formal charge, a flag for aromatic, and what SMILES says of its
 // hydrogens: `eh` of them are written (inside brackets), and with `no_implicit` there are no others
-// (valence.h counts the rest). Hydrogens are counts, never atoms. There is no stereochemistry, no
+// (element.h counts the rest). Hydrogens are counts, never atoms. There is no stereochemistry, no
 // isotope and no radical. Atoms keep the order in which they were added: in a molecule read from
 // SMILES that of the text, in an assembled one fragment after fragment.
 #ifndef FLUVIAL_CHEM_MOLECULE_H

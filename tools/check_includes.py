@@ -19,7 +19,7 @@ MAY_INCLUDE = {
     'base': [],
     'nn': ['base'],
     'chem': ['base', 'io'],  # io: vocabularies come from a file
-    'env': ['base'],
+    'env': ['base', 'chem'],  # chem: fragments that molecules are joined from
     'metrics': ['base'],
     'io': ['base'],
     'reward': ['base', 'env', 'io'],  # io: a reward may come from an array file or a data table

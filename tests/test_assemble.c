@@ -304,11 +304,9 @@ static void evaluation_set(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(by_hand),
-      cmocka_unit_test(features),
-      cmocka_unit_test(at_random),
-      cmocka_unit_test(cut_text),
-      cmocka_unit_test(rings_reuse_numbers),
+      cmocka_unit_test(by_hand),        cmocka_unit_test(features),
+      cmocka_unit_test(at_random),      cmocka_unit_test(at_random_of_the_published),
+      cmocka_unit_test(cut_text),       cmocka_unit_test(rings_reuse_numbers),
       cmocka_unit_test(evaluation_set),
   };
   return cmocka_run_group_tests(tests, start, stop);

@@ -30,7 +30,7 @@ MAY_INCLUDE = {
     'run': SRC,
     'cli': [],
     'examples': [],
-    'bench': ['base', 'nn', 'learn'],  # it counts flops and switches interning off
+    'bench': ['base', 'nn', 'chem', 'learn'],  # it counts flops and switches interning off
     'tests': SRC,
     'fuzz': SRC,
 }

@@ -57,6 +57,14 @@ def python_for_peers():
     return stop('the peers need Python 3.11 or 3.12 with venv')
 
 
+def clear(folder):
+    """A link goes, not what it leads to, which may be gone."""
+    if folder.is_symlink():
+        folder.unlink()
+    elif folder.exists():
+        shutil.rmtree(folder)
+
+
 def environment(peer):
     folder, wanted = WORK / peer, HERE / f'requirements-{peer}.txt'
     python, stamp = folder / 'bin/python', folder / 'requirements.txt'
@@ -64,9 +72,7 @@ def environment(peer):
         return python
     say(f'installing {peer} into {folder.relative_to(ROOT)} (once; minutes)')
     begun = time.time()
-    if folder.is_symlink():
-        folder.unlink()
-    shutil.rmtree(folder, ignore_errors=True)
+    clear(folder)
     subprocess.run([python_for_peers(), '-m', 'venv', folder], check=True)
     # The list is complete, so nothing is added to it: torch names triton, which only compilers of GPU code use.
     subprocess.run([python, '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--no-deps',

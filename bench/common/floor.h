@@ -13,7 +13,8 @@
 #include "learn/trainer_impl.h"
 
 // Single-precision flops per second of one core, while `threads` cores each multiply matrices of
-// 2048^3; the best of four, as a floor should be. Exits when there is no memory for them.
+// 2048^3; the best of four, as a floor should be, in processor time, so that other work of the
+// machine does not raise it. Exits when there is no memory for them.
 double bench_matrix_rate(int threads);
 
 // Of the iteration that has just been made.

@@ -131,6 +131,8 @@ def agreement(runs):
 
 
 def agreement_table(runs):
+    if len(runs) < 2:
+        return
     yield '| programs | largest ratio of their mean divergences | at iteration | seeds of one program there | ' \
           'ratio within the spread of seeds |'
     yield '|---|---|---|---|---|'

@@ -256,7 +256,7 @@ def ratio_cell(found):
 
 def readme_rows(results, scenarios, all_threads):
     yield '| scenario | batch | ' + ' | '.join(f'{what}, {threads_text(t)}' for t in all_threads
-                                               for what in ('fluvial, ms', 'gfnx /', 'torchgfn /')) + ' |'
+                                               for what in ('fluvial, ms', 'gfnx / fluvial', 'torchgfn / fluvial')) + ' |'
     yield '|---|---|' + '---|---|---|' * len(all_threads)
     for scenario in scenarios:
         cells, batches = [], set()
@@ -284,9 +284,9 @@ def readme_block(results, scenarios):
             found = list(ratios(results, scenarios, threads, peer))
             most = list(bounds(results, scenarios, threads, peer))
             if found:
-                bound = f', {short(mean_ratio(most))} at [the floor](docs/race.md#the-floor)' if most else ''
-                yield (f'- {threads_text(threads)}, {len(found)} settings: {peer} takes {short(mean_ratio(found))} times as '
-                       f'long (geometric mean; at least {short(min(found))}{bound}).')
+                bound = f'; at [the floor](docs/race.md#the-floor) it would be {short(mean_ratio(most))}' if most else ''
+                yield (f'- {threads_text(threads)}, {len(found)} setting{"s" * (len(found) > 1)}: {peer} takes {short(mean_ratio(found))} times as '
+                       f'long (geometric mean; {short(min(found))} at least){bound}.')
 
 
 def performance_block(results, scenarios):
@@ -343,6 +343,7 @@ def main():
     if options.check:
         old = [str(path) for path, text in made.items() if path.read_text(encoding='utf-8') != text]
         sys.exit(f'report: run bench/race/report.py: {", ".join(old)}' if old else 0)
+    (options.root / 'docs/pictures').mkdir(exist_ok=True)
     pictures(results, scenarios, (options.root / 'docs/pictures').resolve())
     for path, text in made.items():
         path.write_text(text, encoding='utf-8')

@@ -91,28 +91,28 @@ def speedup_table(runs, levels):
         yield f'| {level:g} | {speedup_text(runs, level)} |'
 
 
-def common(runs):
-    """By iteration that all of these runs evaluated: by program, the divergences of its seeds."""
-    tables = {p: [{n: jsd for n, _, jsd in points} for points in by_seed.values()] for p, by_seed in runs.items()}
-    shared = set.intersection(*(set(table) for of in tables.values() for table in of)) if tables else set()
-    return {n: {p: [table[n] for table in of] for p, of in tables.items()} for n in sorted(shared)}
+def common(by_seed):
+    """By iteration that all of a program's seeds evaluated: their divergences."""
+    tables = [{n: jsd for n, _, jsd in points} for points in by_seed.values()]
+    return {n: [table[n] for table in tables] for n in sorted(set.intersection(*map(set, tables)))}
 
 
 def same_iterations(runs):
-    """Divergences of all programs after the same iterations: geometric means over seeds."""
-    table = common(runs)
-    if not table:
-        yield '(no iteration that all of them evaluated)'
+    """Divergences after the same iterations: geometric means over seeds, where at least two programs have them."""
+    tables = {program: common(by_seed) for program, by_seed in runs.items()}
+    shared = sorted(n for n in set().union(*tables.values()) if sum(n in table for table in tables.values()) > 1)
+    if not shared:
+        yield '(no iteration that two of them evaluated)'
         return
-    shared = list(table)
     at = sorted({shared[round(k * (len(shared) - 1) / 5)] for k in range(6)})
     yield '| iterations | ' + ' | '.join(runs) + ' |'
     yield '|---|' + '---|' * len(runs)
     for n in at:
         cells = []
-        for values in table[n].values():
+        for table in tables.values():
+            values = table.get(n, [])
             spread = f' ({min(values):.2g} to {max(values):.2g})' if len(values) > 1 else ''
-            cells.append(f'{mean_ratio(values):.3g}{spread}')
+            cells.append(f'{mean_ratio(values):.3g}{spread}' if values else '-')
         yield f'| {n} | ' + ' | '.join(cells) + ' |'
 
 
@@ -120,14 +120,16 @@ def agreement(runs):
     """For two programs: common iterations; the largest ratio of their means, the iteration, and there the spread: the
     larger of the two programs' ratios of largest to smallest seed; at how many iterations the first is no more than the
     second."""
-    best, within, table = (0.0, 0, 1.0), 0, common(runs)
-    for n, by_program in table.items():
-        a, b = (mean_ratio(values) for values in by_program.values())
+    first, second = map(common, runs.values())
+    best, within = (0.0, 0, 1.0), 0
+    shared = [n for n in first if n in second]
+    for n in shared:
+        a, b = mean_ratio(first[n]), mean_ratio(second[n])
         ratio = max(a / b, b / a)
-        spread = max(max(values) / min(values) for values in by_program.values())
+        spread = max(max(values) / min(values) for values in (first[n], second[n]))
         within += ratio <= spread
         best = max(best, (ratio, n, spread))
-    return len(table), *best, within
+    return len(shared), *best, within
 
 
 def agreement_table(runs):

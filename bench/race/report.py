@@ -284,9 +284,9 @@ def readme_block(results, scenarios):
             found = list(ratios(results, scenarios, threads, peer))
             most = list(bounds(results, scenarios, threads, peer))
             if found:
-                bound = f'; at [the floor](docs/race.md#the-floor) it would be {short(mean_ratio(most))}' if most else ''
-                yield (f'- {threads_text(threads)}, {len(found)} setting{"s" * (len(found) > 1)}: {peer} takes {short(mean_ratio(found))} times as '
-                       f'long (geometric mean; {short(min(found))} at least){bound}.')
+                bound = f'; at [the floor](docs/race.md#the-floor) {short(mean_ratio(most))}' if most else ''
+                yield (f'- {threads_text(threads)}, {len(found)} setting{"s" * (len(found) > 1)}: {peer} takes '
+                       f'{short(mean_ratio(found))} times as long (geometric mean; {short(min(found))} at least){bound}.')
 
 
 def performance_block(results, scenarios):

@@ -3,8 +3,10 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/exp_double.h"
 #include "base/memory.h"
 #include "base/parallel.h"
+#include "base/simd.h"
 #include "learn/logits.h"
 
 enum { ROWS_PER_TASK = 512 };
@@ -131,11 +133,25 @@ typedef struct job {
   const flv_policy *policy;
 } job;
 
+FLV_SIMD static void score_logits(int n, const double *restrict d, double d_sum,
+                                  const double *restrict log_p, const uint8_t *restrict mask,
+                                  float *restrict d_logits) {
+  enum { LANES = 8 };
+  double lane[LANES] = {0}, total = -d_sum;
+  int a = 0;
+  for (; a + LANES <= n; a += LANES)
+    for (int k = 0; k < LANES; k++) lane[k] += d[a + k];
+  for (; a < n; a++) total += d[a];
+  for (int k = 0; k < LANES; k++) total += lane[k];
+  for (a = 0; a < n; a++) {
+    const float legal = (float)(d[a] - total * flv_exp_double(log_p[a]));
+    d_logits[a] = mask[a] ? legal : 0.0f;
+  }
+}
+
 void flv_score_logits(int n, const double *d, double d_sum, const double *log_p,
                       const uint8_t *mask, float *d_logits) {
-  double total = -d_sum;
-  for (int a = 0; a < n; a++) total += d[a];
-  for (int a = 0; a < n; a++) d_logits[a] = mask[a] ? (float)(d[a] - total * exp(log_p[a])) : 0.0f;
+  score_logits(n, d, d_sum, log_p, mask, d_logits);
 }
 
 static void logits_rows(void *context, int task) {

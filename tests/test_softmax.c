@@ -189,7 +189,7 @@ static void draws(void **state) {
     for (int active = 0; active < 2; active++) {
       const int n = sizes[k];
       fill(5000 + 10 * (uint32_t)k, n, 4.0f, x, mask);
-      if (n > 2) mask[0] = mask[n - 1] = 0, mask[1] = 1;
+      if (n > 2) mask[0] = mask[n - 1] = 0, mask[1] = 1, x[1] = 0.0f;
       flv_log_softmax(n, x, mask, log_p);
       long double below = 0.0L;
       int first = -1, last = 0;

@@ -175,7 +175,8 @@ static int draw(int n, double *log_p, uint8_t *mask, double u, bool active) {
   const flv_batch b = {.env = &env, .log_pf = log_p, .mask = mask, .evaluated = 1, .filling = 1};
   const flv_policy policy = {.env = &env};
   const flv_explore explore = {.temperature = 1.0, .active = active};
-  const int a = flv_sampler_choose(&s, &b, &policy, &explore, 0, 0, (const double[]){u, 0}, &log_pi);
+  const int a =
+      flv_sampler_choose(&s, &b, &policy, &explore, 0, 0, (const double[]){u, 0}, &log_pi);
   assert_true(fabs(log_pi - log_p[a]) <= 1e-14 * fmax(1.0, fabs(log_p[a])));
   return a;
 }

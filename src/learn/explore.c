@@ -125,8 +125,7 @@ void flv_explore_pi(const flv_explore *explore, const flv_env *env, const double
   if (!(epsilon > 0.0)) return;
   const shares uniform = share_uniformly(explore, env, mask, epsilon);
   for (int a = 0; a < n; a++) {
-    const double mixed =
-        (1.0 - epsilon) * pi[a] + (a == exit ? uniform.exit : uniform.other);
+    const double mixed = (1.0 - epsilon) * pi[a] + (a == exit ? uniform.exit : uniform.other);
     pi[a] = mask[a] ? mixed : 0.0;
   }
 }

@@ -251,7 +251,8 @@ static int draw_back(flv_sampler *s, flv_batch *b, int first, int n_active, flv_
     const size_t row = (size_t)b->row[p] * (size_t)k;
     b->back[p] = -1;
     if (s->count[i] == b->width || !memchr(b->mask_back + row, 1, (size_t)k)) continue;
-    const int back = draw_log(k, b->log_pb + row, flv_rng_uniform(rng, (uint32_t)i, (uint32_t)step));
+    const int back =
+        draw_log(k, b->log_pb + row, flv_rng_uniform(rng, (uint32_t)i, (uint32_t)step));
     b->log_pi[first + i] += b->log_pb[row + (size_t)back];
     b->back[p] = s->back[n] = back;
     s->active[n] = i;

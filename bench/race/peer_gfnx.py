@@ -196,8 +196,8 @@ class Gfnx(harness.Program):
         traj = self.rollout(self.ready(state['params']['model']), key, state['iteration'])
 
         def loss(params):
-            flat = traj.obs.reshape(-1, *traj.obs.shape[2:])
-            forward, backward = [x.reshape(*traj.obs.shape[:2], -1) for x in self.logits(self.ready(params['model']), flat)]
+            flat = self.logits(self.ready(params['model']), traj.obs.reshape(-1, *traj.obs.shape[2:]))
+            forward, backward = [x.reshape(*traj.obs.shape[:2], -1) for x in flat]
             return self.tb(params, traj.replace(info={'forward_logits': forward, 'backward_logits': backward}))
 
         return jax.grad(loss)(state['params'])

@@ -140,7 +140,7 @@ static flv_status fill_folder(flv_run_dir *dir, const char *folder, flv_trainer 
   return write_checkpoint(dir, folder, trainer, &tally, err);
 }
 
-static void remove_folder(const char *folder) {
+void flv_run_dir_remove(const char *folder) {
   static const char *const names[] = {"config.yaml", "metrics.csv", "timing.csv",
                                       "checkpoint.safetensors"};
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
@@ -175,7 +175,7 @@ flv_status flv_run_dir_create(flv_run_dir *dir, const char *path, const flv_conf
                             "%s: exists and is not an empty folder; choose another --out", path)
                  : io_error(err, "make the run", path);
   if (status != FLV_OK) {
-    remove_folder(folder);
+    flv_run_dir_remove(folder);
     flv_run_dir_close(dir);
   }
   return status;

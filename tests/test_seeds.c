@@ -102,7 +102,7 @@ static void every_run_is_as_alone(void **unused) {
 // ---- stopped, resumed ----
 
 typedef struct stopper {
-  int calls, after;
+  int after;
   int stop; // read by all workers
 } stopper;
 

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "fluvial/seeds.h"
 #include "io/file.h"
 #include "io/safetensors.h"
 
@@ -260,7 +261,10 @@ flv_config *flv_run_dir_config(const char *path, flv_error *err) {
   char file[FLV_PATH_MAX];
   if (flv_run_dir_path(file, path, "config.yaml", err) != FLV_OK) return NULL;
   if (access(file, F_OK) != 0) {
-    flv_fail(err, FLV_EIO, "%s: not a run directory (it has no config.yaml)", path);
+    flv_fail(err, FLV_EIO,
+             flv_seeds_found(path) ? "%s: holds the runs of several seeds; choose one, seed-K in it"
+                                   : "%s: not a run directory (it has no config.yaml)",
+             path);
     return NULL;
   }
   flv_config *cfg = flv_config_new(err);

@@ -86,7 +86,7 @@ static void every_run_is_as_alone(void **unused) {
   flv_error err = {0};
   for (int k = 0; k < KINDS; k++) {
     flv_config *cfg = make_kind(k, "45");
-    char alone[32], together[32];
+    char alone[48], together[48];
     snprintf(alone, sizeof alone, "alone_%d", k);
     train_each_alone(cfg, in(alone));
     for (int threads = 1; threads <= 8; threads = threads == 1 ? 2 : 4 * threads) { // 1, 2, 8

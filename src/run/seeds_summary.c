@@ -82,7 +82,7 @@ static int by_size(const void *a, const void *b) {
 }
 
 static void sort_out(summary *s, int m, int r) {
-  double v[FLV_SEEDS_MAX];
+  double v[FLV_SEEDS_MAX] = {0};
   int n = 0;
   for (int k = 0; k < s->n; k++) {
     const double x = s->value[m][(size_t)k * (size_t)s->rows + (size_t)r];

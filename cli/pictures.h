@@ -13,9 +13,9 @@ bool cli_run_has_marginals(const char *dir, int threads, flv_error *err);
 // DIR/plots/NAME, its folder made. False after a message.
 bool cli_picture_path(char *out, int size, const char *dir, const char *name);
 
-// The pictures that a trained run leaves in its plots/: curves of the JSD where the evaluation knows
-// it, else of the loss; what it learned beside the target, where that can be drawn. What is not
-// drawn has an empty path; failed says why, if it should have been.
+// The pictures that a trained run leaves in its plots/: curves of the JSD where the evaluation
+// knows it, else of the loss; what it learned beside the target, where that can be drawn. What is
+// not drawn has an empty path; failed says why, if it should have been.
 typedef struct cli_drawn {
   char curves[1024], learned[1024];
   flv_error failed[2];

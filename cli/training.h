@@ -19,8 +19,8 @@ typedef struct cli_training {
 // message if it is not CLI_OK.
 int cli_train_run(cli_training *training);
 
-// What options.stop points to, 1 after the first SIGINT or SIGTERM since they are caught; the second
-// finds the default action.
+// What options.stop points to: 1 after the first SIGINT or SIGTERM since they are caught. The
+// second finds the default action.
 const volatile int *cli_stop(void);
 void cli_catch_signals(bool on);
 

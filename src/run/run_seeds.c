@@ -43,51 +43,66 @@ struct crew {
 
 // ---- progress ----
 
-// Means and ranges over the runs; one that has not begun has nothing to say.
+static void add_stats(flv_seeds_progress *all, const flv_stats *one) {
+  flv_stats *s = &all->all.stats;
+  s->loss += one->loss;
+  s->log_z += one->log_z;
+  s->mean_length += one->mean_length;
+  all->loss_low = fmin(all->loss_low, one->loss);
+  all->loss_high = fmax(all->loss_high, one->loss);
+}
+
+static void add_evaluation(flv_seeds_progress *all, const flv_evaluation *one) {
+  flv_evaluation *e = &all->all.evaluation;
+  if (e->n == 0) *e = (flv_evaluation){.exact = true, .log_z_exact = true};
+  e->exact &= one->exact;
+  e->log_z_exact &= one->log_z_exact;
+  e->n = one->n;
+  e->jsd += one->jsd;
+  e->log_z_true += one->log_z_true;
+  all->jsd_low = fmin(all->jsd_low, one->jsd);
+  all->jsd_high = fmax(all->jsd_high, one->jsd);
+}
+
+// From sums to means over the runs that have something to say.
+static void divide(flv_progress *all, int begun, int measured) {
+  all->stats.loss /= begun > 0 ? begun : 1;
+  all->stats.log_z /= begun > 0 ? begun : 1;
+  all->stats.mean_length /= begun > 0 ? begun : 1;
+  all->evaluation.jsd /= measured > 0 ? measured : 1;
+  all->evaluation.log_z_true /= measured > 0 ? measured : 1;
+}
+
+// With the lock.
 static void sum_up(crew *c) {
   flv_seeds_progress *all = &c->progress;
-  flv_stats *s = &all->all.stats;
-  flv_evaluation *e = &all->all.evaluation;
   const double rate = all->all.trajectories_per_s, unknown = (double)NAN;
-  *all = (flv_seeds_progress){.loss_low = unknown,
+  *all = (flv_seeds_progress){.all = {.trajectories_per_s = rate},
+                              .loss_low = unknown,
                               .loss_high = unknown,
                               .jsd_low = unknown,
                               .jsd_high = unknown,
                               .runs = c->seeds->n};
-  all->all.trajectories_per_s = rate;
   int begun = 0, measured = 0;
   for (int k = 0; k < c->seeds->n; k++) {
     const flv_seed_run *run = &c->seeds->run[k];
     const flv_progress *p = &run->progress;
+    const bool failed = run->status != FLV_OK && run->status != FLV_ESTOPPED;
     all->ended += c->over[k];
-    all->failed += c->over[k] && run->status != FLV_OK && run->status != FLV_ESTOPPED;
-    all->all.iterations += c->session[k].progress.iterations;
-    s->iteration += p->stats.iteration;
-    s->trajectories += p->stats.trajectories;
-    if (run->status != FLV_OK && run->status != FLV_ESTOPPED) continue;
-    if (p->stats.states > 0) {
+    all->failed += failed;
+    all->all.iterations += p->iterations;
+    all->all.stats.iteration += p->stats.iteration;
+    all->all.stats.trajectories += p->stats.trajectories;
+    if (!failed && p->stats.states > 0) {
+      add_stats(all, &p->stats);
       begun++;
-      s->loss += p->stats.loss;
-      s->log_z += p->stats.log_z;
-      s->mean_length += p->stats.mean_length;
-      all->loss_low = fmin(all->loss_low, p->stats.loss);
-      all->loss_high = fmax(all->loss_high, p->stats.loss);
     }
-    if (p->evaluation.n == 0) continue;
-    if (measured++ == 0) *e = (flv_evaluation){.exact = true, .log_z_exact = true};
-    e->exact &= p->evaluation.exact;
-    e->log_z_exact &= p->evaluation.log_z_exact;
-    e->n = p->evaluation.n;
-    e->jsd += p->evaluation.jsd;
-    e->log_z_true += p->evaluation.log_z_true;
-    all->jsd_low = fmin(all->jsd_low, p->evaluation.jsd);
-    all->jsd_high = fmax(all->jsd_high, p->evaluation.jsd);
+    if (!failed && p->evaluation.n > 0) {
+      add_evaluation(all, &p->evaluation);
+      measured++;
+    }
   }
-  s->loss /= begun > 0 ? begun : 1;
-  s->log_z /= begun > 0 ? begun : 1;
-  s->mean_length /= begun > 0 ? begun : 1;
-  e->jsd /= measured > 0 ? measured : 1;
-  e->log_z_true /= measured > 0 ? measured : 1;
+  divide(&all->all, begun, measured);
 }
 
 // With the lock.

@@ -118,50 +118,96 @@ static inline void take_from(int n, const double *restrict d, double *restrict s
   for (int j = 0; j < n; j++) sum[j] -= d[j];
 }
 
-// Row r hands d to the weights.
-static inline void hand_out(const sweep *s, int r, int n, const double *d, double *dw) {
+// Most rows: one feature comes in, one goes out. The row it is linked to goes on with its branch,
+static inline void pass_on(int n, const float *restrict dv, double *restrict own,
+                           double *restrict in, double *restrict out) {
+  for (int j = 0; j < n; j++) {
+    const double d = (double)dv[j] + own[j];
+    own[j] = d;
+    in[j] += d;
+    out[j] -= d;
+  }
+}
+
+// or has one of its own.
+static inline void join(int n, const float *restrict dv, double *restrict own,
+                        double *restrict joined, double *restrict in, double *restrict out) {
+  for (int j = 0; j < n; j++) {
+    const double d = (double)dv[j] + own[j];
+    own[j] = 0.0;
+    joined[j] += d;
+    in[j] += d;
+    out[j] -= d;
+  }
+}
+
+typedef struct scratch { // of a task
+  double *tree, *dw;
+  double zero[COLUMNS]; // the branch of a row that has none
+  double in[COLUMNS], out[COLUMNS];
+} scratch;
+
+static inline double *branch_of(const sweep *s, scratch *t, int n, int r) {
+  return s->acts->branch[r] < 0 ? t->zero : t->tree + (size_t)s->acts->branch[r] * (size_t)n;
+}
+
+static inline void follow(const sweep *s, scratch *t, int n, const flv_change *c, int r,
+                          const float *dv) {
+  double *own = branch_of(s, t, n, r), *joined = branch_of(s, t, n, c->from);
+  double *in = c->added > 0 ? t->dw + (size_t)c->in * (size_t)n : t->in;
+  double *out = c->removed > 0 ? t->dw + (size_t)c->out * (size_t)n : t->out;
+  if (own == joined)
+    pass_on(n, dv, own, in, out);
+  else
+    join(n, dv, own, joined, in, out);
+}
+
+// Any row.
+static inline void hand_out(const sweep *s, scratch *t, int n, const flv_change *c, int r,
+                            const float *dv) {
   const int n_hot = s->net->n_hot;
-  const flv_change *c = &s->acts->change[r];
   const int32_t *hot = s->acts->hot + (size_t)r * (size_t)n_hot;
+  double d[COLUMNS], *own = branch_of(s, t, n, r);
+  for (int j = 0; j < n; j++) d[j] = (double)dv[j] + own[j];
+  memset(own, 0, (size_t)n * sizeof *own);
   if (c->from < 0) {
-    for (int k = 0; k < n_hot && hot[k] >= 0; k++) add_to(n, d, dw + hot[k] * n);
+    for (int k = 0; k < n_hot && hot[k] >= 0; k++) add_to(n, d, t->dw + (size_t)hot[k] * (size_t)n);
     return;
   }
   const int32_t *other = s->acts->hot + (size_t)c->from * (size_t)n_hot;
-  if (c->added > 0) add_to(n, d, dw + c->in * n);
-  if (c->removed > 0) take_from(n, d, dw + c->out * n);
-  for (int k = 1; k < c->added; k++) add_to(n, d, dw + hot[c->at + k] * n);
-  for (int k = 1; k < c->removed; k++) take_from(n, d, dw + other[c->at + k] * n);
+  add_to(n, d, branch_of(s, t, n, c->from));
+  for (int k = c->at; k < c->at + c->added; k++) add_to(n, d, t->dw + (size_t)hot[k] * (size_t)n);
+  for (int k = c->at; k < c->at + c->removed; k++)
+    take_from(n, d, t->dw + (size_t)other[k] * (size_t)n);
 }
 
 // Columns [j0, j0 + n). All of tree is zero before and after.
-FLV_SIMD static void links_sweep_columns(const sweep *s, int j0, int n, double *tree, double *dw) {
-  const flv_acts *acts = s->acts;
-  double d[COLUMNS];
-  memset(dw, 0, (size_t)s->net->n_features * (size_t)n * sizeof *dw);
+FLV_SIMD static void links_sweep_columns(const sweep *s, int j0, int n, scratch *t) {
+  const size_t features = (size_t)s->net->n_features, columns = (size_t)n, stride = (size_t)s->n;
+  memset(t->dw, 0, features * columns * sizeof *t->dw);
   for (int r = s->rows - 1; r >= 0; r--) {
-    const float *dv = s->dv + (size_t)r * (size_t)s->n + j0;
-    for (int j = 0; j < n; j++) d[j] = (double)dv[j];
-    if (acts->branch[r] >= 0) {
-      double *own = tree + (size_t)acts->branch[r] * (size_t)n;
-      add_to(n, own, d);
-      memset(own, 0, (size_t)n * sizeof *own);
-    }
-    if (acts->change[r].from >= 0)
-      add_to(n, d, tree + (size_t)acts->branch[acts->change[r].from] * (size_t)n);
-    hand_out(s, r, n, d, dw);
+    const flv_change *c = &s->acts->change[r];
+    const float *dv = s->dv + (size_t)r * stride + j0;
+    if (c->from < 0 || c->added > 1 || c->removed > 1)
+      hand_out(s, t, n, c, r, dv);
+    else if (n == COLUMNS)
+      follow(s, t, COLUMNS, c, r, dv);
+    else
+      follow(s, t, n, c, r, dv);
   }
-  for (int f = 0; f < s->net->n_features; f++)
-    for (int j = 0; j < n; j++)
-      s->dw[(size_t)f * (size_t)s->n + (size_t)(j0 + j)] = (float)dw[f * n + j];
+  for (size_t f = 0; f < features; f++)
+    for (size_t j = 0; j < columns; j++)
+      s->dw[f * stride + (size_t)j0 + j] = (float)t->dw[f * columns + j];
 }
 
 static void sweep_task(void *context, int task) {
   const sweep *s = context;
   const flv_acts *acts = s->acts;
   const int j0 = task * COLUMNS, n = s->n - j0 < COLUMNS ? s->n - j0 : COLUMNS;
-  links_sweep_columns(s, j0, n, acts->tree + (size_t)(acts->max_rows / 2 + 1) * (size_t)j0,
-                      acts->weights + (size_t)s->net->n_features * (size_t)j0);
+  scratch t = {0};
+  t.tree = acts->tree + (size_t)(acts->max_rows / 2 + 1) * (size_t)j0;
+  t.dw = acts->weights + (size_t)s->net->n_features * (size_t)j0;
+  links_sweep_columns(s, j0, n, &t);
 }
 
 void flv_links_sweep(const flv_net *net, flv_acts *acts, int rows, float *grad, int threads) {

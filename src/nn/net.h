@@ -169,7 +169,10 @@ typedef struct flv_change {
   int32_t in, out; // the first that is added, and removed, if any
 } flv_change;
 
-enum { FLV_CHAIN_MOST = 63, FLV_LINK_HOT = 12 };
+enum {
+  FLV_CHAIN_MOST = 63, // links to the first row of a chain, at most: rounding adds up along them
+  FLV_LINK_HOT = 12    // shorter lists are summed as fast as they are compared
+};
 
 // Activations: mutable, one per batch in flight. value[b] is [rows, width[b]] of all states, tables
 // apart. Where a graph network's would take more than FLV_ACTS_KEPT bytes, only inputs and outputs

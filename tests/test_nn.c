@@ -367,7 +367,7 @@ static void out_of_memory(void **state) {
       flv_net_layer(net, flv_net_input(net, 0, 1 << 20), 1 << 20, FLV_ACT_NONE, 0, "huge");
   flv_net_output(net, h);
   flv_acts acts = {.max_rows = 42};
-  assert_int_equal(flv_acts_init(&acts, net, INT_MAX, true), FLV_ENOMEM);
+  assert_int_equal(flv_acts_init(&acts, net, INT_MAX, true, false), FLV_ENOMEM);
   assert_int_equal(acts.max_rows, 42);
   assert_null(acts.block);
   flv_net_free(net);

@@ -277,7 +277,7 @@ static void what_is_recorded(void **unused) {
   const int n = t->env->n_actions, exit = t->env->exit_action;
   uint64_t s0 = 0;
   flv_batch_clear(b);
-  const int row = flv_batch_row(b, &s0);
+  const int row = flv_batch_row(b, &s0, -1);
   flv_batch_evaluate_pf(b, &t->policy, 1);
   flv_explore e = {.epsilon = 0.25, .temperature = 1.0, .stop_gamma = 0.1, .active = true};
   double mixture[MOST], r[MOST], p[MOST] = {0}, coin = 0.0;

@@ -47,7 +47,7 @@ static flv_status make_evaluator(flv_trainer *t, const flv_exact *shared, flv_er
                             FLV_SLOT(e->index, FLV_EXACT_CHUNK)};
   e->block = flv_bind(2, slots);
   flv_status status =
-      e->block && flv_acts_init(&e->acts, t->policy.net, FLV_EXACT_CHUNK, false) == FLV_OK
+      e->block && flv_acts_init(&e->acts, t->policy.net, FLV_EXACT_CHUNK, false, false) == FLV_OK
           ? FLV_OK
           : flv_fail(err, FLV_ENOMEM, "out of memory for the evaluation");
   if (status == FLV_OK) {

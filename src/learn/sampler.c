@@ -146,7 +146,7 @@ static int advance(flv_sampler *s, flv_batch *b, int first, int n_active) {
   for (int k = 0; k < n; k++) {
     const int i = s->active[k];
     const size_t p = place(b, first + i, s->count[i]++);
-    b->row[p] = flv_batch_row(b, s->state + (size_t)k * size);
+    b->row[p] = flv_batch_row(b, s->state + (size_t)k * size, b->row[p - 1]);
     b->back[p] = s->back[k];
     b->action[p] = -1;
     if (env->exit_action < 0 && s->terminal[k]) continue;
@@ -163,7 +163,7 @@ static void start(flv_sampler *s, flv_batch *b, int n) {
     const size_t p = place(b, b->n + i, 0);
     s->active[i] = i;
     s->count[i] = 1;
-    b->row[p] = flv_batch_row(b, s->state + (size_t)i * s->env->state_size);
+    b->row[p] = flv_batch_row(b, s->state + (size_t)i * s->env->state_size, -1);
     b->back[p] = b->action[p] = -1;
     b->log_pi[b->n + i] = 0.0;
     b->open[b->n + i] = 0;
@@ -232,7 +232,7 @@ static void start_back(flv_sampler *s, flv_batch *b, const void *states, int n) 
     const size_t p = place(b, b->n + i, b->width - 1);
     s->active[i] = i;
     s->count[i] = 1;
-    b->row[p] = flv_batch_row(b, s->state + (size_t)i * s->env->state_size);
+    b->row[p] = flv_batch_row(b, s->state + (size_t)i * s->env->state_size, -1);
     b->action[p] = s->env->exit_action; // -1 where there is none
     b->log_pi[b->n + i] = 0.0;
     b->open[b->n + i] = 0;
@@ -277,7 +277,7 @@ void flv_sampler_run_back(flv_sampler *sampler, flv_batch *batch, const flv_poli
     for (int j = 0; j < n_active; j++) {
       const int i = s->active[j];
       const size_t p = place(b, first + i, b->width - ++s->count[i]);
-      b->row[p] = flv_batch_row(b, s->state + (size_t)j * env->state_size);
+      b->row[p] = flv_batch_row(b, s->state + (size_t)j * env->state_size, b->row[p + 1]);
       b->action[p] = s->action[j];
     }
   }

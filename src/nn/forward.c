@@ -24,6 +24,7 @@ typedef struct forward {
 } forward;
 
 static void run_rows(const forward *f, int shard, int begin, int end) {
+  if (f->acts->change && f->op0 == 0) flv_links_find(f->net, f->acts, f->row0 + begin, end - begin);
   flv_run_rows(f->net, f->params, f->acts, f->op0, f->op1, shard, f->row0 + begin, end - begin);
 }
 
@@ -92,6 +93,7 @@ void flv_net_forward(const flv_net *net, const float *params, flv_acts *acts, in
   if (f.rows <= 0 || op0 >= op1) return;
   if (net->n_nodes > 0 && net->n_positions == 0) count_edges(net, acts, row0, row1);
   if (net->n_nodes > 0 && row0 == 0) run_tables(net, params, acts);
+  acts->known = row0;
   if (acts->lean) f.op0 = 0; // what comes later reads what was not kept
   if (are_few(net, f.rows)) {
     const int size = few_block_rows(&f);

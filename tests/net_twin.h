@@ -324,9 +324,9 @@ static inline bench bench_new(flv_net *net, int rows) {
   b.grad = flv_alloc(net->n_params * sizeof(float));
   b.twin = (twin){.net = net, .rows = rows, .param = flv_alloc(net->n_params * sizeof(double))};
   assert_true(b.params && b.grad && b.twin.param);
-  assert_int_equal(flv_acts_init(&b.acts, net, rows, true), FLV_OK);
+  assert_int_equal(flv_acts_init(&b.acts, net, rows, true, true), FLV_OK);
   b.twin.hot = b.acts.hot;
-  b.twin.tree = &b.acts.tree;
+  b.twin.tree = &b.acts.trees;
   for (int y = 0; y < net->n_buffers; y++) {
     const int most[] = {[FLV_PER_STATE] = rows,
                         [FLV_PER_NODE] = rows * net->n_nodes,
@@ -432,7 +432,7 @@ static inline void check_padding(const bench *b) {
 
 static inline void check_program(flv_net *net, int rows, size_t stride) {
   bench b = bench_new(net, rows);
-  b.twin.tree = &b.acts.tree; // b has moved
+  b.twin.tree = &b.acts.trees; // b has moved
   flv_net_forward(net, b.params, &b.acts, 0, net->mark, 0, rows, 2);
   flv_net_forward(net, b.params, &b.acts, net->mark, net->n_ops, 0, rows, 2);
   check_forward(&b);

@@ -7,8 +7,8 @@ const flv_op_impl flv_op_table[FLV_OP_COUNT] = {FLV_OPS(OP_ROW)};
 // First row of buffer b for state `row`.
 static size_t first_row(const flv_net *net, const flv_acts *acts, int b, int row) {
   if (net->is_tree && net->per[b] != FLV_PER_STATE) {
-    const int node = acts->tree.first_node[row];
-    return (size_t)(net->per[b] == FLV_PER_NODE ? node : acts->tree.first_slot[node]);
+    const int node = acts->trees.first_node[row];
+    return (size_t)(net->per[b] == FLV_PER_NODE ? node : acts->trees.first_slot[node]);
   }
   if (net->per[b] == FLV_PER_NODE) return (size_t)row * (size_t)net->n_nodes;
   if (net->per[b] == FLV_PER_EDGE) return (size_t)acts->first_edge[row];
@@ -28,7 +28,9 @@ static float *values_at(const flv_net *net, const flv_acts *acts, int b, int sha
 
 static float *gradients_at(const flv_net *net, const flv_acts *acts, int b, int shard, int row0) {
   if (net->per[b] == FLV_PER_NET) return acts->table_grad[shard] + net->table_offset[b];
-  if (net->output[b]) return acts->grad[b] + (size_t)row0 * (size_t)net->width[b];
+  const size_t at = (size_t)row0 * (size_t)net->width[b];
+  if (net->output[b]) return acts->grad[b] + at;
+  if (acts->swept && acts->sum[b]) return acts->sum[b] + at;
   return acts->slot[shard][acts->plan.slot[b]];
 }
 
@@ -76,12 +78,19 @@ flv_call flv_call_at(const flv_net *net, const float *params, const flv_acts *ac
   c.hot = acts->hot + (size_t)row0 * (size_t)net->n_hot;
   if (net->n_nodes > 0) c.first_edge = acts->first_edge + row0;
   if (net->is_tree) {
-    c.tree = &acts->tree;
+    c.tree = &acts->trees;
     c.shape = &net->tree;
     c.state0 = row0;
-    c.node0 = acts->tree.first_node[row0];
-    c.nodes = acts->tree.first_node[row0 + rows] - c.node0;
+    c.node0 = acts->trees.first_node[row0];
+    c.nodes = acts->trees.first_node[row0 + rows] - c.node0;
     c.number = op->number;
+  }
+  if (acts->change) {
+    c.row0 = row0;
+    c.known = acts->known;
+    c.change = acts->change;
+    c.sum = acts->sum[op->y];
+    c.swept = acts->swept;
   }
   for (int k = 0; k < op->n; k++) c.arg[k] = arg_at(net, params, acts, op, k, shard, row0, rows);
   if (op->w >= 0) {

@@ -47,7 +47,7 @@ PUBLIC = {
     'estimators': 'lab',
     'table': 'io',
     'synth': 'synth',
-    'run': 'run', 'structure': 'run', 'fluvial': 'run',
+    'run': 'run', 'seeds': 'run', 'structure': 'run', 'fluvial': 'run',
 }
 # Included in the middle of a file that has set it up, so it does not compile alone.
 TEMPLATES = ['env_template']

@@ -4,10 +4,12 @@
 //   build/bench/molecules time VOCABULARY [N]
 //   build/bench/molecules dump VOCABULARY [N]    random ones, of up to 9 blocks
 //   build/bench/molecules list VOCABULARY < file blocks <tab> junctions <tab> stems, a line each
+//   build/bench/molecules read VOCABULARY < file SMILES, a line each
 //
 // Lines of dump and list: blocks, junctions, stems as they were, then SMILES, the canonical key,
 // atoms (Z,charge,aromatic,hydrogens,hybridisation of each), bonds (a,b,order,conjugated), and the
-// canonical form's SMILES, between tabs.
+// canonical form's SMILES, between tabs. Of read: the SMILES in place of the blocks, and nothing
+// else but the message where it is refused.
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -181,6 +183,28 @@ static bool read_design(design *d, FILE *f) {
   return true;
 }
 
+static void read_lines(work *w, FILE *f) {
+  char line[TEXT];
+  while (fgets(line, sizeof line, f)) {
+    flv_error err = {0};
+    flv_molecule read;
+    line[strcspn(line, "\r\n")] = '\0';
+    if (flv_smiles_read(&read, line, strlen(line), &err) != FLV_OK) {
+      printf("%s\t%s\n", line, err.text);
+      continue;
+    }
+    if (read.n_atoms <= w->molecule.max_atoms && read.n_bonds <= w->molecule.max_bonds) {
+      flv_molecule_clear(&w->molecule);
+      flv_molecule_append(&w->molecule, &read);
+      flv_perceive(&w->p, &w->molecule);
+      key(w);
+      printf("%s\t\t", line);
+      print_molecule(w);
+    }
+    flv_molecule_free(&read);
+  }
+}
+
 // ---- time
 
 static double seconds(void) {
@@ -216,14 +240,15 @@ int main(int argc, char **argv) {
   const int n = argc > 3 ? atoi(argv[3]) : 10000;
   static work w;
   design d;
-  if (argc < 3 || n < 1 || !strchr("tdl", argv[1][0])) {
-    fprintf(stderr, "usage: molecules time|dump|list VOCABULARY [N]\n");
+  if (argc < 3 || n < 1 || !strchr("tdlr", argv[1][0])) {
+    fprintf(stderr, "usage: molecules time|dump|list|read VOCABULARY [N]\n");
     return 2;
   }
   setup(&w, argv[2]);
   if (argv[1][0] == 't') measure(&w, n);
   for (int i = 0; i < n && argv[1][0] == 'd'; i++) draw(&d, &w.v), print(&w, &d);
   while (argv[1][0] == 'l' && read_design(&d, stdin)) print(&w, &d);
+  if (argv[1][0] == 'r') read_lines(&w, stdin);
   flv_canon_free(w.canon);
   flv_perception_free(&w.p);
   flv_molecule_free(&w.form);

@@ -73,7 +73,8 @@ static void renumber(flv_molecule *out, uint8_t *out_label, const flv_molecule *
 static size_t key_of(uint8_t *key, const flv_molecule *m, const uint8_t *label) {
   const size_t size = flv_canonical_size(m->n_atoms, m->n_bonds);
   assert_true(size < KEY);
-  flv_canonical_key(canon, key, m, label ? &(flv_labels){.atom = label} : NULL);
+  const flv_labels labels = {.atom = label};
+  flv_canonical_key(canon, key, m, &labels);
   return size;
 }
 

@@ -131,10 +131,11 @@ static void what_is_refused(void **state) {
       {"C[C@H](N)O", "column 4: '@', expected no stereo marks"},
       {"[13CH4]", "column 2: '1', expected an element: isotopes"},
       {"[CH3:1]C", "column 5: ':', expected ']': atom classes"},
-      {"[Na]", "column 2: 'N', expected an element of B C N"},
-      {"[H]C", "column 2: 'H', expected an element of B C N"},
+      {"[Na]", "column 2: element 'Na', expected one of B C N"},
+      {"[H]C", "column 2: element 'H', expected one of B C N"},
       {"[C", "column 3: the end, expected hydrogens, a charge or ']'"},
-      {"[]", "column 2: ']', expected an element"},
+      {"C[fe]", "column 3: element 'fe', expected one of B C N"},
+      {"[]", "column 2: ']', expected an element after '['"},
       {"[CH99]", "column 4: a number of hydrogens above 9"},
       {"[C+5]", "column 4: a charge above 4"},
       {"[C+++++]", "column 3: a charge above 4"},
@@ -162,6 +163,10 @@ static void what_is_refused(void **state) {
   flv_molecule left = smiles("O=C1C=CC(=O)C=C1"); // quinone does not alternate
   flv_molecule_free(&left);
   left = smiles("C1=CNC=CC1");
+  flv_molecule_free(&left);
+  left = smiles("C1=CC=CS1(=O)=O"); // no pair left to give
+  flv_molecule_free(&left);
+  left = smiles("N1=PN=PN=P1"); // not of carbon and nitrogen
   flv_molecule_free(&left);
 }
 

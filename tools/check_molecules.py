@@ -2,13 +2,17 @@
 """Compares fluvial's molecules with RDKit's (pip install rdkit; an optional check, never needed at run time).
 
 usage: check_molecules.py VOCABULARY [N] [EVALUATION]
+       check_molecules.py --smiles FILE
 Needs build/bench/molecules. N random molecules (2000), then those of EVALUATION (eval_mols.tsv), if given, are
 assembled by both from the fragments' SMILES and compared:
   atoms: element, charge, aromatic flag, hydrogens, hybridisation; bonds: order, conjugation
   SMILES that fluvial writes: RDKit reads the same molecule
   canonical keys and canonical forms: equal exactly where RDKit's canonical SMILES are
+With --smiles, the first words of the lines of FILE, freed of stereochemistry and isotopes and written anew in
+random order by RDKit, are read by both; what fluvial refuses is counted by its message.
 Prints what differs, and exits with 1 when anything does.
 """
+import collections
 import json
 import pathlib
 import subprocess
@@ -17,6 +21,7 @@ import sys
 import rdkit
 from rdkit import Chem, RDLogger
 
+ROOT = pathlib.Path(__file__).resolve().parent.parent
 HYBRIDS = {'S': 0, 'SP': 1, 'SP2': 2, 'SP3': 3, 'SP3D': 4, 'SP3D2': 5}
 ORDERS = {'SINGLE': 1, 'DOUBLE': 2, 'TRIPLE': 3, 'AROMATIC': 4}
 
@@ -70,6 +75,7 @@ class Comparison:
         self.molecules = self.atoms = 0
         self.wrong = dict.fromkeys(['atoms', 'bonds', 'SMILES', 'keys', 'forms'], 0)
         self.key_of, self.smiles_of, self.form_of = {}, {}, {}
+        self.refused = collections.Counter()
 
     def fault(self, what, line, detail):
         self.wrong[what] += 1
@@ -78,8 +84,13 @@ class Comparison:
 
     def add(self, text):
         line = text.rstrip('\n').split('\t')
-        blocks = [int(n) for n in line[0].split(',')]
-        mol = assemble(self.fragments, blocks, numbers(line[1]))
+        if self.fragments:
+            mol = assemble(self.fragments, [int(n) for n in line[0].split(',')], numbers(line[1]))
+        else:
+            mol = Chem.MolFromSmiles(line[0])
+        if len(line) == 2:
+            self.refused[line[1].split(': ', 1)[-1]] += 1
+            return
         self.molecules += 1
         self.atoms += mol.GetNumAtoms()
         ours, theirs = numbers(line[5]), atoms_of(mol)
@@ -107,13 +118,44 @@ class Comparison:
         return sum(self.wrong.values())
 
 
+def random_texts(path):
+    for line in pathlib.Path(path).read_text(encoding='utf-8').splitlines():
+        mol = Chem.MolFromSmiles((line.replace(',', ' ').split() or [''])[0])
+        if mol is None or mol.GetNumAtoms() == 0:
+            continue
+        Chem.RemoveStereochemistry(mol)
+        for atom in mol.GetAtoms():
+            atom.SetIsotope(0)
+        mol = Chem.MolFromSmiles(Chem.MolToSmiles(mol))
+        if mol is not None:
+            yield Chem.MolToSmiles(mol, doRandom=True)
+
+
+def run(arguments, given):
+    program = ROOT / 'build' / 'bench' / 'molecules'
+    return subprocess.run([program, *arguments], input=given, text=True, capture_output=True,
+                          check=True).stdout.splitlines()
+
+
+def check_texts(path):
+    comparison = Comparison(None)
+    given = '\n'.join(random_texts(path)) + '\n'
+    for line in run(['read', ROOT / 'examples' / 'molecules' / 'fragments.json'], given):
+        comparison.add(line)
+    for message, n in comparison.refused.most_common():
+        print(f'refused: {n}: {message}')
+    return comparison.report(path)
+
+
 def main():
+    if len(sys.argv) == 3 and sys.argv[1] == '--smiles':
+        RDLogger.DisableLog('rdApp.*')
+        return 1 if check_texts(sys.argv[2]) else 0
     if not 2 <= len(sys.argv) <= 4:
         print(__doc__, file=sys.stderr)
         return 2
     RDLogger.DisableLog('rdApp.*')
     vocabulary, n = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else '2000'
-    program = pathlib.Path(__file__).resolve().parent.parent / 'build' / 'bench' / 'molecules'
     fragments = [Chem.MolFromSmiles(smiles) for smiles in blocks_of(vocabulary)]
     wrong = 0
     jobs = [('random', ['dump', vocabulary, n], None)]
@@ -122,9 +164,8 @@ def main():
             rows = [line.split('\t')[2:5] for line in file if not line.startswith('#')]
         jobs.append(('evaluation set', ['list', vocabulary], '\n'.join('\t'.join(row) for row in rows) + '\n'))
     for what, arguments, given in jobs:
-        done = subprocess.run([program, *arguments], input=given, text=True, capture_output=True, check=True)
         comparison = Comparison(fragments)
-        for line in done.stdout.splitlines():
+        for line in run(arguments, given):
             comparison.add(line)
         wrong += comparison.report(what)
     return 1 if wrong else 0

@@ -187,6 +187,16 @@ static flv_status read_charge(parser *p, int *charge) {
   return FLV_OK;
 }
 
+static flv_status no_element(parser *p) {
+  static const char known[] = "expected one of B C N O F Si P S Cl As Se Br I b c n o p s as se";
+  char name[3] = "";
+  for (int k = 0; k < 2 && p->at + k < p->n; k++)
+    if (k == 0 ? isalpha(peek(p)) : islower((unsigned char)p->text[p->at + k]))
+      name[k] = p->text[p->at + k];
+  if (!name[0]) return unexpected(p, "an element after '['");
+  return flv_fail(p->err, FLV_EINVAL, "column %d: element '%s', %s", p->at + 1, name, known);
+}
+
 // [ element hydrogens charge ]. A neutral aromatic nitrogen with one hydrogen may lose it to a
 // substituent and is then like any n; what other brackets say of hydrogens is final.
 static flv_status read_bracket(parser *p) {
@@ -195,7 +205,7 @@ static flv_status read_bracket(parser *p) {
   bool aromatic;
   int letters, eh = 0, charge;
   const flv_element *e = element_here(p, true, &aromatic, &letters);
-  if (!e) return unexpected(p, "an element of B C N O F Si P S Cl As Se Br I b c n o p s as se");
+  if (!e) return no_element(p);
   p->at += letters;
   if (peek(p) == '@') return unexpected(p, "no stereo marks: they are not represented");
   if (peek(p) == 'H') {

@@ -25,7 +25,8 @@ flv_status flv_smiles_read(flv_molecule *m, const char *text, size_t n, flv_erro
 // The text of a connected molecule, ended by a zero byte. Reading it gives the same molecule, its
 // atoms in another order; which of its many texts is written depends on the order of its atoms.
 // Returns the length; if that is `size` or more, text was too short and is cut. Allocates.
-// FLV_ENOMEM; FLV_EINVAL if the molecule is empty, in pieces, or has more than 99 rings open at once.
+// FLV_ENOMEM; FLV_EINVAL if the molecule is empty, in pieces, or has more than 99
+// rings open at once.
 flv_status flv_smiles_write(char *text, size_t size, size_t *length, const flv_molecule *m,
                             flv_error *err);
 

@@ -99,8 +99,15 @@ static int order_between(const checked *c, int a, int b) {
   return 0;
 }
 
-static bool gives_pair(const flv_atom *atom) { // pyrrole, furan, thiophene
-  return !atom->aromatic && atom->q == 0 && (atom->z == 7 || atom->z == 8 || atom->z == 16);
+// Neutral nitrogen, oxygen and sulphur of the usual valence: pyrrole, furan, thiophene.
+static bool gives_pair(const checked *c, int i) {
+  const flv_atom *atom = &c->m->atom[i];
+  return !atom->aromatic && atom->q == 0 && (atom->z == 7 || atom->z == 8 || atom->z == 16) &&
+         c->p.valence[i] == flv_element_of(atom->z)->valence[0];
+}
+
+static bool may_alternate(const flv_atom *atom) {
+  return !atom->aromatic && (atom->z == 6 || atom->z == 7);
 }
 
 // Continues the path walk[0]=walk[1]-walk[2]=.. by one atom and closes it where that makes a ring:
@@ -109,14 +116,15 @@ static bool alternates(const checked *c, int *walk, int n) { // NOLINT(misc-no-r
   const flv_molecule *m = c->m;
   const int last = walk[n - 1], wanted = n % 2 ? FLV_BOND_DOUBLE : FLV_BOND_SINGLE;
   if (n == 6) return order_between(c, last, walk[0]) == FLV_BOND_SINGLE;
-  if (n == 5 && gives_pair(&m->atom[last]) && order_between(c, last, walk[0]) == FLV_BOND_SINGLE)
+  if (n == 5 && gives_pair(c, last) && order_between(c, last, walk[0]) == FLV_BOND_SINGLE)
     return true;
   for (int k = c->p.at[last]; k < c->p.at[last + 1]; k++) {
     const flv_bond *bond = &m->bond[c->p.of[k]];
     const int next = flv_bond_other(bond, last);
     bool visited = false;
     for (int i = 0; i < n; i++) visited |= walk[i] == next;
-    if (bond->order != wanted || visited || m->atom[next].aromatic) continue;
+    if (bond->order != wanted || visited) continue;
+    if (!may_alternate(&m->atom[next]) && !(n == 4 && gives_pair(c, next))) continue;
     walk[n] = next;
     if (alternates(c, walk, n + 1)) return true;
   }
@@ -127,7 +135,7 @@ static flv_status check_upper_case(const checked *c) {
   int walk[6];
   for (int i = 0; i < c->m->n_atoms; i++) {
     walk[0] = i;
-    if (!c->m->atom[i].aromatic && alternates(c, walk, 1))
+    if (may_alternate(&c->m->atom[i]) && alternates(c, walk, 1))
       return flv_fail(c->err, FLV_EINVAL,
                       "column %d: a ring of alternating double bonds, expected it in lower case "
                       "(c1ccccc1, not C1=CC=CC=C1)",

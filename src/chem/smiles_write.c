@@ -48,20 +48,21 @@ static bool plain(const writer *w, int i) {
 
 static void put_atom(writer *w, int i) {
   const flv_atom *atom = &w->m->atom[i];
-  char symbol[3], piece[24];
+  const int h = w->p.hydrogens[i], q = atom->q;
+  char symbol[3], hydrogens[16], charge[16];
   memcpy(symbol, flv_element_of(atom->z)->symbol, sizeof symbol);
   if (atom->aromatic) symbol[0] = (char)(symbol[0] - 'A' + 'a');
   if (plain(w, i)) {
     put(w, symbol);
     return;
   }
-  const int h = w->p.hydrogens[i];
-  char hydrogens[16] = "", charge[16] = "";
-  if (h > 0) snprintf(hydrogens, sizeof hydrogens, h > 1 ? "H%d" : "H", h);
-  if (atom->q != 0) snprintf(charge, sizeof charge, "%+d", atom->q);
-  if (atom->q == 1 || atom->q == -1) charge[1] = '\0';
-  snprintf(piece, sizeof piece, "[%s%s%s]", symbol, hydrogens, charge);
-  put(w, piece);
+  snprintf(hydrogens, sizeof hydrogens, "H%d", h);
+  snprintf(charge, sizeof charge, "%+d", q);
+  put(w, "[");
+  put(w, symbol);
+  if (h > 0) put(w, h == 1 ? "H" : hydrogens);
+  if (q != 0) put(w, q == 1 ? "+" : q == -1 ? "-" : charge);
+  put(w, "]");
 }
 
 // No symbol means single, and between two aromatic atoms aromatic.

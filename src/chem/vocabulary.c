@@ -105,7 +105,8 @@ static void sort_entries(builder *b) {
 
 static size_t key_of(builder *b, uint8_t *key, int entry, const uint8_t *label) {
   const flv_molecule *m = &b->molecule[entry];
-  flv_canonical_key(b->canon, key, m, label ? &(flv_labels){.atom = label} : NULL);
+  const flv_labels labels = {.atom = label};
+  flv_canonical_key(b->canon, key, m, &labels);
   return flv_canonical_size(m->n_atoms, m->n_bonds);
 }
 

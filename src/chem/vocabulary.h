@@ -59,7 +59,8 @@ typedef struct flv_vocabulary { // read-only once read
 // FLV_EIO: it cannot be read. FLV_EINVAL, with file, entry and key, and what was expected:
 //   - it is not JSON or in neither format; a missing, unknown or misplaced key; no or too many
 //     fragments;
-//   - SMILES that are refused, with the column (smiles.h); a fragment of more than 64 atoms or 128 bonds;
+//   - SMILES that are refused, with the column (smiles.h); a fragment of more than 64 atoms
+//     or 128 bonds;
 //   - an attachment that is no atom of the fragment, or is listed more often than the atom has
 //     valences free; none or too many of them;
 //   - ours: two fragments that are one molecule. Published: an attachment atom by which no block of

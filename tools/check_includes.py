@@ -21,7 +21,7 @@ MAY_INCLUDE = {
     'env': ['base'],
     'metrics': ['base'],
     'io': ['base'],
-    'reward': ['base', 'env', 'io'],  # io: a reward may come from an array file or a data table
+    'reward': ['base', 'env', 'io', 'nn'],  # io: an array file or a data table; nn: a network, with its products
     'learn': ['base', 'nn', 'env', 'reward', 'metrics', 'io'],  # io: given objects come from a file
     'exact': ['base', 'env', 'reward', 'learn', 'metrics'],
     'lab': ['base', 'nn', 'env', 'reward', 'learn', 'exact', 'metrics'],

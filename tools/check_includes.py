@@ -14,10 +14,11 @@ import subprocess
 import sys
 import tempfile
 
-SRC = ['base', 'nn', 'env', 'reward', 'learn', 'exact', 'metrics', 'lab', 'io', 'synth', 'run']
+SRC = ['base', 'nn', 'chem', 'env', 'reward', 'learn', 'exact', 'metrics', 'lab', 'io', 'synth', 'run']
 MAY_INCLUDE = {
     'base': [],
     'nn': ['base'],
+    'chem': ['base', 'io'],  # io: vocabularies come from a file
     'env': ['base'],
     'metrics': ['base'],
     'io': ['base'],

@@ -107,10 +107,10 @@ static inline double twin_linear(const flv_tensor *w, const flv_tensor *b, int r
   return sum;
 }
 
-static inline double twin_message(const flv_tensor t[TENSORS], sizes z, int kind, const double *h,
+static inline double twin_message(const flv_tensor t[TENSORS], sizes z, int type, const double *h,
                                   int out) {
   double attribute[8] = {0}, hidden[UNITS * 2], sum = 0.0;
-  if (kind < z.a) attribute[kind] = 1.0;
+  if (type >= 0) attribute[type] = 1.0;
   for (int i = 0; i < z.e; i++)
     hidden[i] = twin_lrelu(twin_linear(&t[NN0], &t[NN0_B], i, attribute));
   for (int i = 0; i < z.d; i++)
@@ -167,7 +167,7 @@ static inline double twin_value(const flv_tensor t[TENSORS], sizes z, const flv_
   double x[128];
   assert_true(n <= ATOMS && d <= UNITS && z.f <= 128);
   for (int v = 0; v < n; v++) {
-    for (int c = 0; c < z.f; c++) x[c] = (double)graphs->x[(first + v) * z.f + c];
+    for (int c = 0; c < z.f; c++) x[c] = graphs->x[(first + v) * z.f + c];
     for (int j = 0; j < d; j++) h[v][j] = twin_lrelu(twin_linear(&t[LIN0], &t[LIN0_B], j, x));
   }
   const float *root = t[ROOT].data, *conv_b = t[CONV_B].data;
@@ -177,8 +177,8 @@ static inline double twin_value(const flv_tensor t[TENSORS], sizes z, const flv_
         double sum = 0.0, self = (double)conv_b[j];
         int degree = 0;
         for (int e = graphs->first_edge[g]; e < graphs->first_edge[g + 1]; e++) {
-          if (graphs->edge[e][1] != v) continue;
-          sum += twin_message(t, z, graphs->kind[e], h[graphs->edge[e][0]], j);
+          if (graphs->edge[e].to != v) continue;
+          sum += twin_message(t, z, graphs->edge[e].type, h[graphs->edge[e].from], j);
           degree++;
         }
         for (int i = 0; i < d; i++)

@@ -18,19 +18,12 @@ enum { GRAPHS = 150, MOST = 24 };
 typedef struct batch { // graphs with their memory
   flv_atom_graphs graphs;
   int first_atom[GRAPHS + 1], first_edge[GRAPHS + 1];
-  float x[GRAPHS * MOST * 12];
-  int edge[GRAPHS * MOST * 3][2];
-  uint8_t kind[GRAPHS * MOST * 3];
+  double x[GRAPHS * MOST * 12];
+  flv_edge edge[GRAPHS * MOST * 3];
 } batch;
 
 static batch *room; // too large for a stack
 static batch *other;
-
-static void add_edge(batch *b, int *edges, int from, int to, int kind) {
-  b->edge[*edges][0] = from;
-  b->edge[*edges][1] = to;
-  b->kind[(*edges)++] = (uint8_t)kind;
-}
 
 // Graphs of 1 to MOST atoms: a chain with chords, most edges in both directions, some atoms with
 // loops and some without an edge.
@@ -42,20 +35,19 @@ static void make_batch(batch *b, sizes z, int n, uint64_t seed) {
     b->first_edge[g] = edges;
     for (int v = 0; v < size; v++) {
       for (int c = 0; c < z.f; c++)
-        b->x[(atoms + v) * z.f + c] = below(&seed, 3) == 0 ? (float)(1 + below(&seed, 3)) : 0.0f;
+        b->x[(atoms + v) * z.f + c] = below(&seed, 3) == 0 ? 1.0 + below(&seed, 3) : 0.0;
       if (v > 0 && below(&seed, 8) > 0) {
-        const int u = below(&seed, 2) ? v - 1 : below(&seed, v), kind = below(&seed, z.a);
-        add_edge(b, &edges, u, v, kind);
-        if (below(&seed, 8) > 0) add_edge(b, &edges, v, u, kind);
+        const int u = below(&seed, 2) ? v - 1 : below(&seed, v), type = below(&seed, z.a);
+        b->edge[edges++] = (flv_edge){u, v, type};
+        if (below(&seed, 8) > 0) b->edge[edges++] = (flv_edge){v, u, type};
       }
-      if (below(&seed, 8) == 0) add_edge(b, &edges, v, v, z.a);
+      if (below(&seed, 8) == 0) b->edge[edges++] = (flv_edge){v, v, -1};
     }
     atoms += size;
   }
   b->first_atom[n] = atoms;
   b->first_edge[n] = edges;
-  b->graphs =
-      (flv_atom_graphs){n, b->first_atom, b->first_edge, b->x, (const int(*)[2])b->edge, b->kind};
+  b->graphs = (flv_atom_graphs){n, b->first_atom, b->first_edge, b->x, b->edge};
 }
 
 static flv_mpnn *load(const flv_tensor *t, flv_mpnn_options options) {
@@ -112,20 +104,15 @@ static void agrees_with_a_naive_twin(void **state) {
 // The atoms of every graph, and the edges, in reverse order.
 static void reverse_all(batch *to, const batch *from, int f) {
   *to = *from;
-  to->graphs.first_atom = to->first_atom;
-  to->graphs.first_edge = to->first_edge;
-  to->graphs.x = to->x;
-  to->graphs.edge = (const int(*)[2])to->edge;
-  to->graphs.kind = to->kind;
+  to->graphs = (flv_atom_graphs){from->graphs.n, to->first_atom, to->first_edge, to->x, to->edge};
   for (int g = 0; g < from->graphs.n; g++) {
     const int a = from->first_atom[g], n = from->first_atom[g + 1] - a;
     for (int v = 0; v < n; v++)
       memcpy(to->x + (a + v) * f, from->x + (a + n - 1 - v) * f, (size_t)f * sizeof *to->x);
     for (int e = from->first_edge[g]; e < from->first_edge[g + 1]; e++) {
       const int back = from->first_edge[g] + from->first_edge[g + 1] - 1 - e;
-      to->edge[e][0] = n - 1 - from->edge[back][0];
-      to->edge[e][1] = n - 1 - from->edge[back][1];
-      to->kind[e] = from->kind[back];
+      const flv_edge *old = &from->edge[back];
+      to->edge[e] = (flv_edge){n - 1 - old->from, n - 1 - old->to, old->type};
     }
   }
 }
@@ -164,8 +151,8 @@ static void the_batch_does_not_matter(void **state) {
       assert_memory_equal(again, p, sizeof p);
     }
     for (int g = 0; g < GRAPHS; g++) {
-      const flv_atom_graphs one = {1,       room->first_atom + g,        room->first_edge + g,
-                                   room->x, (const int(*)[2])room->edge, room->kind};
+      const flv_atom_graphs one = {1, room->first_atom + g, room->first_edge + g, room->x,
+                                   room->edge};
       eval(net, 2, &one, &alone);
       assert_near(alone, p[g], precision ? 1e-5 : 1e-14);
     }
@@ -184,17 +171,15 @@ static void one_large_graph(void **state) {
   flv_mpnn *net = load(t, (flv_mpnn_options)FLV_MPNN_PUBLISHED);
   // A ring of equal atoms is, to each of them, a ring of any other size.
   static const int atoms[] = {0, N, N + 3}, edges[] = {0, N, N + 3};
-  static float x[N + 3];
-  static int edge[N + 3][2];
-  static uint8_t kind[N + 3];
+  static double x[N + 3];
+  static flv_edge edge[N + 3];
   for (int v = 0; v < N + 3; v++) {
-    x[v] = 1.0f;
-    edge[v][0] = v < N ? v : v - N;
-    edge[v][1] = v < N ? (v + 1) % N : (v + 1 - N) % 3;
+    x[v] = 1.0;
+    edge[v] = (flv_edge){v < N ? v : v - N, v < N ? (v + 1) % N : (v + 1 - N) % 3, 1};
   }
   double p[2];
   flv_mpnn_work *work = flv_mpnn_work_new(net, 1, N, N);
-  const flv_atom_graphs graphs = {2, atoms, edges, x, (const int(*)[2])edge, kind};
+  const flv_atom_graphs graphs = {2, atoms, edges, x, edge};
   flv_mpnn_eval(net, work, &graphs, p);
   assert_near(p[0], p[1], 1e-13);
   flv_mpnn_work_free(work);

@@ -22,7 +22,7 @@ MAY_INCLUDE = {
     'env': ['base'],
     'metrics': ['base'],
     'io': ['base'],
-    'reward': ['base', 'env', 'io', 'nn'],  # io: an array file or a data table; nn: a network, with its products
+    'reward': ['base', 'chem', 'env', 'io', 'nn'],  # io: array files, data tables, weights; nn: matrix products
     'learn': ['base', 'nn', 'env', 'reward', 'metrics', 'io'],  # io: given objects come from a file
     'exact': ['base', 'env', 'reward', 'learn', 'metrics'],
     'lab': ['base', 'nn', 'env', 'reward', 'learn', 'exact', 'metrics'],

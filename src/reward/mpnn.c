@@ -31,7 +31,14 @@
 
 enum { CHUNK = 256 }; // rows that matrix products want
 
-// Atoms by kind and target: the counting sort of the edges of graphs begin .. end-1.
+// at: of the graph's first atom in the chunk.
+static int *count_of(const flv_mpnn *net, flv_mpnn_slot *s, int at, const flv_edge *edge) {
+  const int kind = edge->type < 0 ? net->kinds - 1 : edge->type;
+  return &s->count[kind * s->n + at + edge->to];
+}
+
+// Edges of one kind to one atom are one pair: the counting sort of the edges of graphs begin ..
+// end-1 by kind and target.
 static void plan(const flv_mpnn *net, flv_mpnn_slot *s, const flv_atom_graphs *graphs, int begin,
                  int end) {
   const int kinds = net->kinds, first = graphs->first_atom[begin];
@@ -39,12 +46,13 @@ static void plan(const flv_mpnn *net, flv_mpnn_slot *s, const flv_atom_graphs *g
   memset(s->count, 0, (size_t)kinds * (size_t)n * sizeof *s->count);
   memset(s->degree, 0, (size_t)n * sizeof *s->degree);
   memset(s->n_of, 0, (size_t)n * sizeof *s->n_of);
-  for (int g = begin; g < end; g++)
-    for (int e = graphs->first_edge[g], at = graphs->first_atom[g] - first;
-         e < graphs->first_edge[g + 1]; e++) {
-      s->count[graphs->kind[e] * n + at + graphs->edge[e][1]]++;
-      s->degree[at + graphs->edge[e][1]]++;
+  for (int g = begin; g < end; g++) {
+    const int at = graphs->first_atom[g] - first;
+    for (int e = graphs->first_edge[g]; e < graphs->first_edge[g + 1]; e++) {
+      (*count_of(net, s, at, &graphs->edge[e]))++;
+      s->degree[at + graphs->edge[e].to]++;
     }
+  }
   int pairs = 0, edges = 0;
   for (int k = 0; k < kinds; k++) {
     s->begin[k] = pairs;
@@ -54,16 +62,16 @@ static void plan(const flv_mpnn *net, flv_mpnn_slot *s, const flv_atom_graphs *g
       s->pair[v * kinds + s->n_of[v]++] = pairs;
       s->first[pairs++] = edges;
       edges += *count;
-      *count = s->first[pairs - 1];
+      *count = edges - *count;
     }
   }
   s->begin[kinds] = s->n_pairs = pairs;
   s->first[pairs] = edges;
-  for (int g = begin; g < end; g++)
-    for (int e = graphs->first_edge[g], at = graphs->first_atom[g] - first;
-         e < graphs->first_edge[g + 1]; e++)
-      s->source[s->count[graphs->kind[e] * n + at + graphs->edge[e][1]]++] =
-          at + graphs->edge[e][0];
+  for (int g = begin; g < end; g++) {
+    const int at = graphs->first_atom[g] - first;
+    for (int e = graphs->first_edge[g]; e < graphs->first_edge[g + 1]; e++)
+      s->source[(*count_of(net, s, at, &graphs->edge[e]))++] = at + graphs->edge[e].from;
+  }
 }
 
 // Where the chunk that begins with graph `begin` ends: as many whole graphs as there is room for.
@@ -94,7 +102,7 @@ static void eval_chunks(void *context, int task) {
     if (chunk % j->work->threads != task) continue;
     plan(net, s, graphs, begin, end);
     const int *first_atom = graphs->first_atom + begin;
-    const float *x = graphs->x + (size_t)first_atom[0] * (size_t)net->columns;
+    const double *x = graphs->x + (size_t)first_atom[0] * (size_t)net->columns;
     if (net->precision == FLV_F64)
       evaluate_f64(net, s, end - begin, x, first_atom, j->p + begin);
     else

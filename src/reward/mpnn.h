@@ -24,8 +24,8 @@
 #define FLUVIAL_REWARD_MPNN_H
 
 #include <stdbool.h>
-#include <stdint.h>
 
+#include "chem/perceive.h"
 #include "fluvial/status.h"
 #include "fluvial/tensor.h"
 
@@ -48,9 +48,8 @@ typedef struct flv_mpnn_options {
 typedef struct flv_atom_graphs {
   int n;
   const int *first_atom, *first_edge; // [n + 1]
-  const float *x;                     // [atoms][F]
-  const int (*edge)[2];               // [edges] from, to: counted from the first atom of the graph
-  const uint8_t *kind; // [edges] the column of the attribute that is 1; their number: none is
+  const double *x;                    // [atoms][F]
+  const flv_edge *edge; // [edges] atoms count from the graph's first; type -1: all attributes zero
 } flv_atom_graphs;
 
 // Reads a safetensors file, of float or double, with the tensors below; sizes come from the shapes

@@ -129,8 +129,7 @@ static flv_status check_shapes(source *s, flv_error *err) {
     shape_text(wanted[id].n_dims, dim, expected, sizeof expected);
     return fail_shape(s, id, expected, err);
   }
-  return s->size[A_] < UINT8_MAX ? FLV_OK
-                                 : fail_shape(s, EDGE_1, "at most 254 attribute columns", err);
+  return FLV_OK;
 }
 
 // All tensors in double, every number finite.

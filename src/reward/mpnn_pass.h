@@ -25,7 +25,7 @@ static inline REAL PASS(dot)(int n, const REAL *restrict a, const REAL *restrict
 }
 
 // h = lrelu(W0 x + b0). Nearly all features are zero: the sum of the rows of the others.
-FLV_SIMD static void PASS(mpnn_embed)(int n, int columns, int width, const float *restrict x,
+FLV_SIMD static void PASS(mpnn_embed)(int n, int columns, int width, const double *restrict x,
                                       const REAL *restrict w, const REAL *restrict b,
                                       REAL *restrict h) {
   for (int v = 0; v < n; v++, x += columns, h += width) {
@@ -158,7 +158,7 @@ static void PASS(read_out)(const flv_mpnn *net, flv_mpnn_slot *s, int n_graphs,
     p[g] = (double)(PASS(dot)(2 * d, head, q + (size_t)g * 2 * wide) + head[2 * d]);
 }
 
-static void PASS(evaluate)(const flv_mpnn *net, flv_mpnn_slot *s, int n_graphs, const float *x,
+static void PASS(evaluate)(const flv_mpnn *net, flv_mpnn_slot *s, int n_graphs, const double *x,
                            const int *first_atom, double *p) {
   PASS(mpnn_embed)
   (s->n, net->columns, net->width, x, net->w[FLV_MPNN_embed], net->w[FLV_MPNN_embed_b], s->h);

@@ -4,8 +4,8 @@
 //   mpnn [WEIGHTS.safetensors]   950 molecules in one call, double and float, one thread and two
 //
 // Without a file the weights are random, of the published shapes (64 wide, 71 features, 12 steps):
-// the time does not depend on them. Molecules are made of seven pieces, rings and chains, and have about$
-// as many atoms and bonds as the published ones on average (37 and 42). The floor is that of
+// the time does not depend on them. Molecules are made of seven pieces, rings and chains, and have
+// about as many atoms and bonds as the published ones on average (37 and 42). The floor is that of
 // flv_mpnn_floor over the rate of a 1024^3 product of the same precision, measured beside it.
 #include <cblas.h>
 #include <stdio.h>

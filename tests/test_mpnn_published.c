@@ -39,13 +39,14 @@ static const char *weights(void) {
   return in("net.safetensors");
 }
 
-static void values(const published *g, bool transposed, flv_dtype precision, double *p) {
+static void values_of(const char *path, const published *g, bool transposed, flv_dtype precision,
+                      double *p) {
   flv_mpnn_options options = FLV_MPNN_PUBLISHED;
   flv_error err = {0};
   flv_mpnn *net;
   options.root_transposed = transposed;
   options.precision = precision;
-  if (flv_mpnn_load(&net, weights(), &options, &err)) fail_msg("%s", err.text);
+  if (flv_mpnn_load(&net, path, &options, &err)) fail_msg("%s", err.text);
   assert_int_equal(flv_mpnn_columns(net), FLV_ATOM_FEATURES);
   assert_int_equal(flv_mpnn_kinds(net), FLV_BOND_FEATURES + 1);
   flv_mpnn_work *work = flv_mpnn_work_new(net, 2, MOST_ATOMS, 4 * MOST_ATOMS);
@@ -53,6 +54,10 @@ static void values(const published *g, bool transposed, flv_dtype precision, dou
   flv_mpnn_eval(net, work, &g->graphs, p);
   flv_mpnn_work_free(work);
   flv_mpnn_free(net);
+}
+
+static void values(const published *g, bool transposed, flv_dtype precision, double *p) {
+  values_of(weights(), g, transposed, precision, p);
 }
 
 // Of an independent implementation in double.
@@ -107,6 +112,27 @@ static void all_published_rewards(void **state) {
   free_graphs(&g);
 }
 
+// tools/convert_molecule_reward.py, of both forms in which the weights are to be had.
+static void converted_weights_are_the_same(void **state) {
+  (void)state;
+  static const char *const forms[] = {"proxy_params.f32", "best_params.pkl.gz"};
+  if (!molecules || system("python3 --version >/dev/null 2>&1") != 0) skip();
+  published g;
+  double p[20], converted[20];
+  make_graphs(&g, 20, molecules, false);
+  values(&g, false, FLV_F64, p);
+  for (int i = 0; i < 2; i++) {
+    char command[3000];
+    if (!data_path(forms[i])) continue;
+    snprintf(command, sizeof command, "python3 tools/convert_molecule_reward.py '%s' '%s' >'%s'",
+             data_path(forms[i]), in("converted.safetensors"), in("said"));
+    assert_int_equal(system(command), 0);
+    values_of(in("converted.safetensors"), &g, false, FLV_F64, converted);
+    assert_memory_equal(p, converted, sizeof p);
+  }
+  free_graphs(&g);
+}
+
 static int set_up(void **state) {
   if (data_path("eval_mols.tsv") && data_path("mol_tables.json") && data_path("proxy_params.f32")) {
     molecules = calloc(PUBLISHED, sizeof *molecules);
@@ -127,6 +153,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(values_of_four_molecules),
       cmocka_unit_test(all_published_rewards),
+      cmocka_unit_test(converted_weights_are_the_same),
   };
   return cmocka_run_group_tests(tests, set_up, tear_down);
 }

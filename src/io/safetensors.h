@@ -31,9 +31,9 @@ flv_status flv_safetensors_read(const char *path, int n, const flv_tensor *tenso
 flv_status flv_safetensors_parse(const char *name, const char *bytes, size_t size, int n,
                                  const flv_tensor *tensor, flv_error *err);
 
-// Any safetensors file in memory, to look up tensors whose shapes are not known beforehand. One that
-// begins as ours do is verified by its checksum; others have none. Tensors must be of the types of
-// flv_dtype.
+// Any safetensors file in memory, to look up tensors whose shapes are not known beforehand. One
+// that begins as ours do is verified by its checksum; others have none. Tensors must be of the
+// types of flv_dtype.
 typedef struct flv_weights flv_weights;
 flv_status flv_weights_open(flv_weights **weights, const char *path, flv_error *err);
 // The same from a copy of bytes in memory; name stands for the file in messages.
@@ -41,9 +41,9 @@ flv_status flv_weights_parse(flv_weights **weights, const char *name, const char
                              size_t size, flv_error *err);
 void flv_weights_close(flv_weights *weights); // accepts NULL
 
-// Tensor i, in the order of the data, and false if there are no more. name is the file's, not cut as
-// the tensor's may be; the data, which need not be aligned, lives as long as weights. Either may be
-// NULL.
+// Tensor i, in the order of the data, and false if there are no more. name is the file's, not cut
+// as the tensor's may be; the data, which need not be aligned, lives as long as weights. Either may
+// be NULL.
 bool flv_weights_tensor(const flv_weights *weights, int i, const char **name, flv_tensor *tensor);
 
 // One metadata string (freed by the caller), or NULL with err set. The whole file is verified.

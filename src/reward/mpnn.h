@@ -2,7 +2,7 @@
 // proxy of the molecule synthesis benchmark. Weights are loaded once and fixed.
 //
 // With D the width and F the feature columns, of a graph with features x_v and directed edges
-// u -> v of kind k (Gilmer et al., "Neural message passing for quantum chemistry", 2017, section 5):
+// u -> v of kind k (Gilmer et al., "Neural message passing for quantum chemistry", 2017):
 //
 //   h_v = lrelu(W0 x_v + b0)
 //   `steps` times, with the same weights:
@@ -66,8 +66,8 @@ typedef struct flv_atom_graphs {
 //   set2set.lstm.bias_ih_l0 [4D]        set2set.lstm.bias_hh_l0 [4D]
 //   lin3.weight [1, 2D]                 lin3.bias [1]
 //
-// FLV_EINVAL with file, tensor, what it is and what was expected: a tensor that is missing, unknown,
-// of another type or shape, or not finite.
+// FLV_EINVAL with file, tensor, what it is and what was expected: a tensor that is missing,
+// unknown, of another type or shape, or not finite.
 flv_status flv_mpnn_load(flv_mpnn **net, const char *path, const flv_mpnn_options *options,
                          flv_error *err);
 void flv_mpnn_free(flv_mpnn *net); // accepts NULL
@@ -82,8 +82,8 @@ void flv_mpnn_work_free(flv_mpnn_work *work); // accepts NULL
 
 // p[g] of every graph. Allocates nothing; cannot fail.
 //
-// Graphs are evaluated together, as many as fill a few hundred rows, so that the matrix products are
-// large. Which ones depends on the list of graphs alone: the same list gives the same bits for any
+// Graphs are evaluated together, as many as fill a few hundred rows, so that the matrix products
+// are large. Which ones depends on the list of graphs alone: the same list gives the same bits for any
 // number of threads. In another list a graph's p is the same up to rounding, as BLAS may round a
 // row by its place in the matrix (1e-14 and 1e-5, relative to 1 + |p|, in double and float).
 void flv_mpnn_eval(const flv_mpnn *net, flv_mpnn_work *work, const flv_atom_graphs *graphs,

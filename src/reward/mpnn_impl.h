@@ -33,8 +33,8 @@ struct flv_mpnn {
   void *w[FLV_MPNN_N_WEIGHTS]; // float or double, by precision; in block
 };
 
-// What one thread needs for one chunk of graphs. Capacities: A atoms, E edges, P pairs. A pair is an
-// atom and a kind of edge that leads to it.
+// What one thread needs for one chunk of graphs. Capacities: A atoms, E edges, P pairs. A pair is
+// an atom and a kind of edge that leads to it.
 typedef struct flv_mpnn_slot {
   int n, n_pairs; // atoms and pairs of this chunk
   int *count;     // [K * A] edges of a kind to an atom, then where the next one's source goes

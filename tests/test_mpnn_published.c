@@ -65,10 +65,10 @@ static void values_of_four_molecules(void **state) {
   (void)state;
   if (!molecules) skip();
   static const description four[4] = {
-      {1, 0, 6, {0}, {{0}}, {{0, 0}, {0, 1}, {0, 2}, {0, 3}, {0, 4}, {0, 5}}},
-      {2, 1, 0, {25, 8}, {{0, 1, 0, 0}}, {{0}}},
-      {3, 2, 0, {25, 94, 35}, {{0, 1, 0, 2}, {1, 2, 0, 2}}, {{0}}},
-      {1, 0, 1, {26}, {{0}}, {{0, 0}}}};
+      {1, 0, 6, {0}, {{{0}, {0}}}, {{0, 0}, {0, 1}, {0, 2}, {0, 3}, {0, 4}, {0, 5}}},
+      {2, 1, 0, {25, 8}, {{{0, 1}, {0, 0}}}, {{0, 0}}},
+      {3, 2, 0, {25, 94, 35}, {{{0, 1}, {0, 2}}, {{1, 2}, {0, 2}}}, {{0, 0}}},
+      {1, 0, 1, {26}, {{{0}, {0}}}, {{0, 0}}}};
   static const double right[2][4] = {
       {0.576808419799, -0.091838796863, 2.424076533906, -0.456326494708},
       {0.966695743229, -0.077731272669, 2.338086458736, 0.216375056939}};
@@ -134,7 +134,8 @@ static void converted_weights_are_the_same(void **state) {
 }
 
 static int set_up(void **state) {
-  if (data_path("eval_mols.tsv") && data_path("mol_tables.json") && data_path("proxy_params.f32")) {
+  if (data_path("eval_mols.tsv") && data_path("blocks_PDB_105.json") &&
+      data_path("proxy_params.f32")) {
     molecules = calloc(PUBLISHED, sizeof *molecules);
     if (!molecules) return -1;
     read_published(molecules, stored_reward, stored_value);

@@ -31,13 +31,18 @@ const flv_element *flv_element_named(const char *symbol, size_t n) {
   return NULL;
 }
 
+static int charged(const flv_element *e, int i, int q) {
+  if (e->outer == 3) return e->valence[i] - q;
+  return e->outer == 4 ? e->valence[i] - abs(q) : e->valence[i] + q;
+}
+
 int flv_explicit_valence(const flv_atom *atom, int acc2) {
   const flv_element *e = flv_element_of(atom->z);
-  const int usual = e->valence[0] + atom->q;
+  const int usual = charged(e, 0, atom->q);
   if (!atom->aromatic || acc2 <= 2 * usual) return (acc2 + 1) / 2;
   int filled = usual;
   for (int i = 0; i < N_VALENCES && e->valence[i]; i++)
-    if (2 * (e->valence[i] + atom->q) <= acc2) filled = e->valence[i] + atom->q;
+    if (2 * charged(e, i, atom->q) <= acc2) filled = charged(e, i, atom->q);
   return filled;
 }
 
@@ -49,11 +54,6 @@ int flv_implicit_hydrogens(const flv_atom *atom, int explicit_valence) {
   for (int i = 0; i < N_VALENCES && e->valence[i]; i++)
     if (e->valence[i] >= explicit_valence) return e->valence[i] - explicit_valence;
   return 0;
-}
-
-static int charged(const flv_element *e, int i, int q) {
-  if (e->outer == 3) return e->valence[i] - q;
-  return e->outer == 4 ? e->valence[i] - abs(q) : e->valence[i] + q;
 }
 
 bool flv_valence_allowed(const flv_atom *atom, int total_valence) {

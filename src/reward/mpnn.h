@@ -83,9 +83,9 @@ void flv_mpnn_work_free(flv_mpnn_work *work); // accepts NULL
 // p[g] of every graph. Allocates nothing; cannot fail.
 //
 // Graphs are evaluated together, as many as fill a few hundred rows, so that the matrix products
-// are large. Which ones depends on the list of graphs alone: the same list gives the same bits for any
-// number of threads. In another list a graph's p is the same up to rounding, as BLAS may round a
-// row by its place in the matrix (1e-14 and 1e-5, relative to 1 + |p|, in double and float).
+// are large. Which ones depends on the list of graphs alone: the same list gives the same bits for
+// any number of threads. In another list a graph's p is the same up to rounding, as BLAS may round
+// a row by its place in the matrix (1e-14 and 1e-5, relative to 1 + |p|, in double and float).
 void flv_mpnn_eval(const flv_mpnn *net, flv_mpnn_work *work, const flv_atom_graphs *graphs,
                    double *p);
 

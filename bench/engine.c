@@ -8,62 +8,21 @@
 //   engine graphs [K] graphs of 5 and 20 variables under a flat reward: TB, the graph network and a
 //                     multilayer perceptron; only line K
 //
-// The floor of an iteration is the flops of its matrix products (forward, gradient of the input,
-// gradient of the weights: of an MLP distinct rows x weights of the dense layers x 6), over the
-// single-precision rate of a 2048^3 matrix product measured beside it (times the number of
-// threads). The k-hot first layer is not counted, nor are a graph network's tables.
-#include <cblas.h>
+// common/floor.h says what the floor is; its rate is measured beside the iterations.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 
 #include "base/parallel.h"
 #include "fluvial/fluvial.h"
-#include "learn/trainer_impl.h"
-#include "nn/blas.h"
-
-static double now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
+#include "base/lapack.h"
+#include "common/clock.h"
+#include "common/floor.h"
 
 static int die(const flv_error *err) {
   fprintf(stderr, "bench: %s\n", err->text);
   exit(1);
-}
-
-typedef struct operands {
-  float *a, *b, *c;
-} operands;
-enum { SIDE = 2048 };
-
-static void multiply(void *context, int task) {
-  const operands *p = context;
-  float *c = p->c + (size_t)task * SIDE * SIDE;
-  cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, SIDE, SIDE, SIDE, 1.0f, p->a, SIDE, p->b,
-              SIDE, 0.0f, c, SIDE);
-}
-
-// Flops per second of one core while `threads` cores multiply; the best of a few, as the floor
-// should be.
-static double matrix_rate(int threads) {
-  operands p = {calloc(SIDE * SIDE, 4), calloc(SIDE * SIDE, 4),
-                calloc((size_t)threads * SIDE * SIDE, 4)};
-  if (!p.a || !p.b || !p.c) exit(1);
-  for (size_t i = 0; i < SIDE * SIDE; i++)
-    p.a[i] = (float)(i % 7) - 3.0f, p.b[i] = (float)(i % 5) - 2.0f;
-  double best = 1e30;
-  for (int k = 0; k < 4; k++) {
-    const double t = now();
-    flv_parallel(threads, threads, multiply, &p);
-    const double seconds = now() - t;
-    if (seconds < best) best = seconds;
-  }
-  free(p.a), free(p.b), free(p.c);
-  return 2.0 * SIDE * SIDE * (double)SIDE / best;
 }
 
 // reward NULL: the configuration's.
@@ -90,13 +49,6 @@ typedef struct timing {
   double flops; // of the matrix products of an iteration
 } timing;
 
-// Of the iteration that has just been made: forward, and twice as many backward.
-static double iteration_flops(const flv_trainer *t) {
-  const flv_batch *b = &t->batch;
-  const double edges = t->policy.net->n_nodes > 0 ? b->acts.first_edge[b->rows.n] : 0;
-  return 3.0 * flv_net_flops(t->policy.net, b->rows.n, edges);
-}
-
 // n iterations after the warm-up, or, with n = 0, as many as take `seconds`. From one iteration on
 // the same n on any number of threads is the same work, to the last bit.
 static timing measure(flv_trainer *t, int warm_up, int n, double seconds) {
@@ -105,14 +57,14 @@ static timing measure(flv_trainer *t, int warm_up, int n, double seconds) {
   timing m = {0};
   for (int i = 0; i < warm_up; i++)
     if (flv_trainer_step(t, &stats, &err) != FLV_OK) die(&err);
-  const double begin = now();
-  for (; n > 0 ? m.n < n : now() - begin < seconds || m.n < 10; m.n++) {
+  const double begin = bench_now();
+  for (; n > 0 ? m.n < n : bench_now() - begin < seconds || m.n < 10; m.n++) {
     if (flv_trainer_step(t, &stats, &err) != FLV_OK) die(&err);
     m.states += stats.states;
     m.distinct += stats.distinct;
-    m.flops += iteration_flops(t);
+    m.flops += bench_iteration_flops(t);
   }
-  m.ms = (now() - begin) * 1e3 / m.n;
+  m.ms = (bench_now() - begin) * 1e3 / m.n;
   m.states /= m.n;
   m.distinct /= m.n;
   m.flops /= m.n;
@@ -120,7 +72,7 @@ static timing measure(flv_trainer *t, int warm_up, int n, double seconds) {
 }
 
 static double floor_ms(const timing *m, double rate, int threads) {
-  return m->flops / (rate * threads) * 1e3;
+  return bench_floor_ms(m->flops, rate, threads);
 }
 
 // One and two threads in turn, ROUNDS times over the same iterations, so that a change of the
@@ -157,7 +109,7 @@ static void scenarios(void) {
       {"8x8", "2", "8"}, {"16^4", "4", "16"}, {"32^4", "4", "32"}};
   static const char *const batches[] = {"32", "128", "512"};
   const int cores = flv_cores() > 1 ? 2 : 1;
-  const double rate[2] = {matrix_rate(1), matrix_rate(cores)};
+  const double rate[2] = {bench_matrix_rate(1), bench_matrix_rate(cores)};
   printf("matrix product, one core: %.1f GFLOP/s alone, %.1f with %d at work\n", rate[0] / 1e9,
          rate[1] / 1e9, cores);
   printf(
@@ -204,7 +156,7 @@ static void graphs(int only) {
                                          {"20", "32", "graph_network"},
                                          {"20", "32", "mlp"}};
   const flv_reward reward = {.name = "flat", .exponent = 1.0, .log_reward = flat};
-  const double rate = matrix_rate(1);
+  const double rate = bench_matrix_rate(1);
   printf("matrix product, one core: %.1f GFLOP/s\n", rate / 1e9);
   printf("variables,batch,policy,ms_per_iteration,distinct,floor_ms,fraction_of_floor\n");
   for (size_t k = 0; k < sizeof which / sizeof *which; k++) {
@@ -242,16 +194,16 @@ static void full_run(int iterations) {
          product = 0.0; // product: seconds of a flop, summed over probes
   int probes = 0;
   for (int i = 0; i < iterations;) {
-    product += 1.0 / matrix_rate(cores);
+    product += 1.0 / bench_matrix_rate(cores);
     probes++;
-    const double begin = now();
+    const double begin = bench_now();
     for (const int end = i + PROBE < iterations ? i + PROBE : iterations; i < end;) {
       if (flv_trainer_step(t, &stats, &err) != FLV_OK) die(&err);
       rows += stats.distinct;
-      flops += iteration_flops(t);
+      flops += bench_iteration_flops(t);
       if (++i % 200 == 0 && flv_trainer_evaluate(t, 0, &e, &err) != FLV_OK) die(&err);
     }
-    seconds += now() - begin;
+    seconds += bench_now() - begin;
   }
   const double rate = probes / product;
   struct rusage usage;

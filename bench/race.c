@@ -6,7 +6,10 @@
 // answers the same ones for the others):
 //
 //   time SECONDS   iterations for that long (the first such line warms up before): milliseconds of
-//                  one, median and extremes
+//                  one, median and extremes; distinct states and flops of one, means
+//   profile SECONDS
+//                  as long: means of an iteration, the shares of its parts (common/profile.h), its
+//                  floor (common/floor.h) and the rate, of all threads, that this is for
 //   train N        N iterations: how long they took
 //   evaluate       exact Jensen-Shannon divergence of the policy from the target, and log Z
 //   uniform        that of the uniform policy, by which all programs' evaluations are compared
@@ -15,19 +18,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 
 #include "fluvial/fluvial.h"
 #include "fluvial/objective.h"
 #include "fluvial/objects.h"
 #include "base/lapack.h"
+#include "common/clock.h"
+#include "common/floor.h"
+#include "common/profile.h"
 #include "learn/trainer_impl.h"
-
-static double now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static _Noreturn void die(const char *text) {
   fprintf(stderr, "race: %s\n", text);
@@ -72,7 +71,7 @@ static void introduce(const flv_trainer *t, const char *path, double begun) {
          "\"log_r\": [",
          FLV_VERSION, parameters(t));
   for (int64_t i = 0; i < n; i++) printf("%s%.17g", i ? ", " : "", log_r[i]);
-  printf("], \"compile_s\": 0, \"setup_s\": %.3f, \"notes\": \"\"}\n", now() - begun);
+  printf("], \"compile_s\": 0, \"setup_s\": %.3f, \"notes\": \"\"}\n", bench_now() - begun);
   free(states), free(log_r);
 }
 
@@ -93,17 +92,23 @@ static double peak_mb(void) {
 }
 
 // Milliseconds of each of n iterations in turn; at least 3, until `seconds` have passed or ms is
-// full.
-static int measure(flv_trainer *t, double seconds, int room, double *ms) {
-  const double begin = now();
+// full. distinct, flops: means of an iteration.
+static int measure(flv_trainer *t, double seconds, int room, double *ms, double *distinct,
+                   double *flops) {
+  *distinct = *flops = 0.0;
+  const double begin = bench_now();
   double last = begin;
   int n = 0;
   while (n < room && (last - begin < seconds || n < 3)) {
     step(t);
-    const double time = now();
+    const double time = bench_now();
     ms[n++] = (time - last) * 1e3;
     last = time;
+    *distinct += t->batch.rows.n;
+    *flops += bench_iteration_flops(t);
   }
+  *distinct /= n;
+  *flops /= n;
   return n;
 }
 
@@ -111,19 +116,34 @@ static void time_iterations(flv_trainer *t, double seconds, bool warm) {
   enum { ROOM = 1 << 20 };
   double *ms = malloc(ROOM * sizeof *ms);
   if (!ms) die("out of memory");
-  if (!warm) measure(t, seconds < 1.0 ? seconds : 1.0, ROOM, ms);
-  const int n = measure(t, seconds, ROOM, ms);
+  double distinct, flops;
+  if (!warm) measure(t, seconds < 1.0 ? seconds : 1.0, ROOM, ms, &distinct, &flops);
+  const int n = measure(t, seconds, ROOM, ms, &distinct, &flops);
   qsort(ms, (size_t)n, sizeof *ms, ascending);
-  printf("{\"ms\": %.6g, \"ms_min\": %.6g, \"ms_max\": %.6g, \"iterations\": %d, \"peak_mb\": "
-         "%.0f}\n",
-         0.5 * (ms[(n - 1) / 2] + ms[n / 2]), ms[0], ms[n - 1], n, peak_mb());
+  printf("{\"ms\": %.6g, \"ms_min\": %.6g, \"ms_max\": %.6g, \"iterations\": %d, "
+         "\"distinct\": %.6g, \"flops\": %.9g, \"peak_mb\": %.0f}\n",
+         0.5 * (ms[(n - 1) / 2] + ms[n / 2]), ms[0], ms[n - 1], n, distinct, flops, peak_mb());
   free(ms);
 }
 
 static void train(flv_trainer *t, long n) {
-  const double begin = now();
+  const double begin = bench_now();
   for (long i = 0; i < n; i++) step(t);
-  printf("{\"seconds\": %.6f, \"peak_mb\": %.0f}\n", now() - begin, peak_mb());
+  printf("{\"seconds\": %.6f, \"peak_mb\": %.0f}\n", bench_now() - begin, peak_mb());
+}
+
+static void profile(flv_trainer *t, int threads, double seconds) {
+  flv_error err = {0};
+  bench_parts m;
+  if (bench_profile(t, seconds, &m, &err) != FLV_OK) die(err.text);
+  const double rate = bench_matrix_rate(threads);
+  printf("{\"iterations\": %d, \"ms\": %.6g, \"states\": %.6g, \"distinct\": %.6g, "
+         "\"gflops\": %.6g, \"floor_ms\": %.6g, \"shares\": {",
+         m.iterations, m.seconds / m.iterations * 1e3, m.states, m.distinct, rate * threads * 1e-9,
+         bench_floor_ms(m.flops, rate, threads));
+  for (int i = 0; i < BENCH_N_PARTS; i++)
+    printf("%s\"%s\": %.4f", i ? ", " : "", bench_part_names[i], m.share[i]);
+  printf("}}\n");
 }
 
 static void evaluate(flv_trainer *t) {
@@ -136,10 +156,11 @@ static void evaluate(flv_trainer *t) {
 
 int main(int argc, char **argv) {
   flv_blas_restart(argv);
-  const double begun = now();
+  const double begun = bench_now();
   flv_blas_single();
   if (argc < 3) die("usage: race THREADS STATES.csv KEY=VALUE...");
-  flv_trainer *t = make(atoi(argv[1]), argc - 3, argv + 3);
+  const int threads = atoi(argv[1]);
+  flv_trainer *t = make(threads, argc - 3, argv + 3);
   introduce(t, argv[2], begun);
   fflush(stdout);
   bool warm = false;
@@ -152,13 +173,15 @@ int main(int argc, char **argv) {
       warm = true;
     } else if (strcmp(word, "train") == 0)
       train(t, (long)number);
+    else if (strcmp(word, "profile") == 0)
+      profile(t, threads, number);
     else if (strcmp(word, "evaluate") == 0)
       evaluate(t);
     else if (strcmp(word, "uniform") == 0) {
       memset(t->policy.params, 0, t->policy.n_params * sizeof *t->policy.params);
       evaluate(t);
     } else
-      die("commands: time SECONDS, train N, evaluate, uniform, quit");
+      die("commands: time SECONDS, train N, profile SECONDS, evaluate, uniform, quit");
   }
   flv_trainer_free(t);
   return 0;

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 #include "options.h"
 
@@ -36,13 +37,17 @@ static void print_number(FILE *out, const char *label, const char *format, doubl
   cli_measures_row(out, label, "%s%s", text, unit);
 }
 
-void cli_measures_print(FILE *out, const flv_evaluation *e) {
+static void print_way(FILE *out, const flv_evaluation *e) {
   char n[32];
   cli_thousands(e->n, n, sizeof n);
   if (e->exact)
     cli_measures_row(out, "measured", "exactly, over all %s objects", n);
   else
     cli_measures_row(out, "measured", "by sampling: estimates from %s samples", n);
+}
+
+void cli_measures_print(FILE *out, const flv_evaluation *e) {
+  print_way(out, e);
   cli_measures_row(out, "log Z learned", "%.6f", e->log_z);
   if (isfinite(e->log_z_true))
     cli_measures_row(out, e->log_z_exact ? "log Z true" : "log Z true, estimated",
@@ -53,6 +58,43 @@ void cli_measures_print(FILE *out, const flv_evaluation *e) {
   MEASURES(PRINT)
 #undef PRINT
   if (e->modes > 0) cli_measures_row(out, "modes found", "%.3g of %d", e->modes_found, e->modes);
+}
+
+static int by_size(const void *a, const void *b) {
+  const double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+// Sorts v. NaN where anything is unknown.
+static void print_spread(FILE *out, const char *label, const char *format, int n, double *v,
+                         const char *unit) {
+  char text[3][48];
+  for (int i = 0; i < n; i++)
+    if (isnan(v[i])) return cli_measures_row(out, label, "unknown");
+  qsort(v, (size_t)n, sizeof *v, by_size);
+  const double three[3] = {n % 2 ? v[n / 2] : 0.5 * (v[n / 2 - 1] + v[n / 2]), v[0], v[n - 1]};
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+  for (int i = 0; i < 3; i++) snprintf(text[i], sizeof text[i], format, three[i]);
+#pragma GCC diagnostic pop
+  cli_measures_row(out, label, "median %s%s, from %s to %s", text[0], unit, text[1], text[2]);
+}
+
+void cli_measures_spread(FILE *out, int n, const flv_evaluation *const *e) {
+  double v[256];
+  print_way(out, e[0]);
+#define SPREAD(expression, label, format, unit)                                                    \
+  for (int i = 0; i < n; i++) v[i] = (expression);                                                 \
+  print_spread(out, label, format, n, v, unit);
+  SPREAD(e[i]->log_z, "log Z learned", "%.6f", "")
+  SPREAD(e[i]->log_z - e[i]->log_z_true, "learned - true", "%+.2e", "")
+#define PRINT(name, label, format, unit) SPREAD(e[i]->name, label, format, unit)
+  MEASURES(PRINT)
+#undef PRINT
+  if (e[0]->modes > 0) {
+    SPREAD(e[i]->modes_found, "modes found", "%.3g", "")
+  }
+#undef SPREAD
 }
 
 // JSON has no NaN and no infinity.

@@ -60,6 +60,13 @@ static void write_rate(double rate, bool compact, char *text, size_t size) {
     snprintf(text, size, rate < 1e6 ? "%.1fk" : "%.2fM", rate < 1e6 ? 1e-3 * rate : 1e-6 * rate);
 }
 
+// Mean over the seeds, and how far they are apart.
+static void add_range(const cli_progress *p, double low, double high, char *text) {
+  const size_t used = strlen(text);
+  if (p->runs > 1 && isfinite(low) && isfinite(high))
+    snprintf(text + used, FIELD - used, " [%.2g %.2g]", low, high);
+}
+
 // The distance and the true log Z come from evaluations; "~" where estimated from samples.
 static void write_fields(const cli_progress *p, bool compact, char text[N_FIELDS][FIELD]) {
   const flv_progress *now = &p->last;
@@ -70,7 +77,9 @@ static void write_fields(const cli_progress *p, bool compact, char text[N_FIELDS
   snprintf(text[ITERATION], FIELD, "%*s/%s", (int)strlen(all), done, all);
   write_rate(now->trajectories_per_s, compact, rate, sizeof rate);
   snprintf(text[RATE], FIELD, compact ? "%s traj/s" : "%7s traj/s", rate);
-  snprintf(text[LOSS], FIELD, compact ? "loss %.2g" : "loss %-9.3g", now->stats.loss);
+  snprintf(text[LOSS], FIELD, compact || p->runs > 1 ? "loss %.2g" : "loss %-9.3g",
+           now->stats.loss);
+  if (!compact) add_range(p, p->loss_low, p->loss_high, text[LOSS]);
   snprintf(text[LOG_Z], FIELD, compact ? "log Z %.3f" : "log Z %.4f", now->stats.log_z);
   text[TRUE_Z][0] = '\0';
   if (e->n > 0 && isfinite(e->log_z_true))
@@ -81,6 +90,11 @@ static void write_fields(const cli_progress *p, bool compact, char text[N_FIELDS
              e->jsd);
   else
     snprintf(text[DISTANCE], FIELD, "JSD -");
+  if (!compact) add_range(p, p->jsd_low, p->jsd_high, text[DISTANCE]);
+  if (p->failed > 0) {
+    const size_t used = strlen(text[DISTANCE]);
+    snprintf(text[DISTANCE] + used, FIELD - used, "  %d failed", p->failed);
+  }
   const int64_t to_do = now->iterations - now->stats.iteration;
   cli_clock(to_do > 0 ? (double)to_do * p->s_per_iteration : now->seconds, left, sizeof left);
   snprintf(text[LEFT], FIELD, to_do > 0 ? "%s left" : "in %s", left);
@@ -153,6 +167,17 @@ void cli_progress_show(void *user, const flv_progress *now) {
     show_live(p);
   else
     show_plain(p);
+}
+
+void cli_progress_seeds(void *user, const flv_seeds_progress *now) {
+  cli_progress *p = user;
+  p->runs = now->runs;
+  p->failed = now->failed;
+  p->loss_low = now->loss_low;
+  p->loss_high = now->loss_high;
+  p->jsd_low = now->jsd_low;
+  p->jsd_high = now->jsd_high;
+  cli_progress_show(p, &now->all);
 }
 
 void cli_progress_end(cli_progress *p) {

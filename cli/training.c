@@ -13,17 +13,19 @@ static volatile int stop;
 
 static void on_signal(int number) {
   (void)number;
-  stop = 1;
+  __atomic_store_n(&stop, 1, __ATOMIC_RELAXED); // several threads may be reading it
 }
 
 // The first signal asks for a checkpoint and an end; the second finds the default action: it kills.
-static void catch_signals(bool on) {
+void cli_catch_signals(bool on) {
   struct sigaction action = {.sa_flags = (int)(SA_RESETHAND | SA_RESTART)};
   action.sa_handler = on ? on_signal : SIG_DFL;
   sigemptyset(&action.sa_mask);
   sigaction(SIGINT, &action, NULL);
   sigaction(SIGTERM, &action, NULL);
 }
+
+const volatile int *cli_stop(void) { return &stop; }
 
 int cli_train_run(cli_training *t) {
   if (!t->quiet)
@@ -35,11 +37,11 @@ int cli_train_run(cli_training *t) {
                                .threads = t->threads,
                                .progress = cli_progress_show,
                                .user = &t->progress,
-                               .stop = &stop};
+                               .stop = cli_stop()};
   flv_error err = {0};
-  catch_signals(true);
+  cli_catch_signals(true);
   const flv_status status = flv_run_train(t->cfg, &how, &err);
-  catch_signals(false);
+  cli_catch_signals(false);
   cli_progress_end(&t->progress);
   if (status == FLV_OK && !t->quiet && cli_progress_nothing(&t->progress))
     fprintf(stderr, "already trained to its end\n");

@@ -19,6 +19,11 @@ typedef struct cli_training {
 // message if it is not CLI_OK.
 int cli_train_run(cli_training *training);
 
+// What options.stop points to: 1 after the first SIGINT or SIGTERM since they are caught. The
+// second finds the default action.
+const volatile int *cli_stop(void);
+void cli_catch_signals(bool on);
+
 // Trajectories, time and speed of a run that did train, as rows of measures.h.
 void cli_train_speed(const cli_training *training);
 

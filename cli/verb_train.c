@@ -11,9 +11,17 @@
 #include "measures.h"
 #include "options.h"
 #include "pictures.h"
+#include "seeds.h"
 #include "training.h"
 
-enum { OPT_SET = CLI_SET_KEY, OPT_OUT = 'o', OPT_RESUME = 'r', OPT_THREADS = 't', OPT_QUIET = 'q' };
+enum {
+  OPT_SET = CLI_SET_KEY,
+  OPT_OUT = 'o',
+  OPT_RESUME = 'r',
+  OPT_THREADS = 't',
+  OPT_QUIET = 'q',
+  OPT_SEEDS = 256
+};
 enum { PATH_LEN = 1024 };
 
 static const cli_option options[] = {
@@ -22,6 +30,9 @@ static const cli_option options[] = {
      "run directory to make (default: runs/ and the configuration's name, then -2, -3, ...)"},
     {OPT_RESUME, "resume", "DIR",
      "go on with this run from its checkpoint, with its own configuration"},
+    {OPT_SEEDS, "seeds", "N|LIST",
+     "train N runs side by side that differ in their seed, from the configuration's on, or the "
+     "seeds in a list like 1,2,5; run K is DIR/seed-K"},
     CLI_THREADS_OPTION,
     {OPT_QUIET, "quiet", NULL, "print nothing but errors and warnings"},
     {0, NULL, NULL, NULL},
@@ -31,6 +42,7 @@ typedef struct request {
   const char *config, *resume;
   char out[PATH_LEN];
   cli_settings set;
+  cli_seed_list seeds; // n = 0: one run
   int threads;
   bool quiet;
 } request;
@@ -52,6 +64,9 @@ static int parse(const cli_verb *verb, int argc, char **argv, request *r) {
     case OPT_RESUME:
       r->resume = value;
       break;
+    case OPT_SEEDS:
+      if (!cli_take_seeds(verb, value, &r->seeds)) return CLI_USAGE;
+      break;
     case OPT_QUIET:
       r->quiet = true;
       break;
@@ -66,10 +81,10 @@ static int parse(const cli_verb *verb, int argc, char **argv, request *r) {
     }
   }
   const int operands = argc - optind;
-  if (r->resume && (operands > 0 || r->set.n > 0 || *r->out))
+  if (r->resume && (operands > 0 || r->set.n > 0 || r->seeds.n > 0 || *r->out))
     return cli_misused(
         verb, "--resume goes on with the run's own configuration and directory: it takes no "
-              "CONFIG.yaml, --set or --out");
+              "CONFIG.yaml, --set, --seeds or --out");
   if (!r->resume && operands != 1)
     return cli_misused(verb, operands == 0 ? "which CONFIG.yaml?" : "one CONFIG.yaml at a time");
   if (!r->resume) r->config = argv[optind];
@@ -78,36 +93,30 @@ static int parse(const cli_verb *verb, int argc, char **argv, request *r) {
 
 // ---- the end of a run ----
 
-// Draws one picture of a run; path is "" after a warning.
-static void draw(const char *dir, int threads, bool heat, const char *metric, char path[PATH_LEN]) {
-  flv_error err = {0};
-  if (!cli_picture_path(path, PATH_LEN, dir, heat ? "learned.png" : "curves.png")) {
-    path[0] = '\0';
-    return;
-  }
-  const flv_status status = heat ? flv_run_plot_heat(dir, threads, path, &err)
-                                 : flv_run_plot_curves(1, &dir, metric, path, &err);
-  if (status == FLV_OK) return;
-  cli_warn("%s", err.text);
-  path[0] = '\0';
-}
-
 static int report(const request *r, const char *dir, const cli_training *t) {
   flv_error err = {0};
   flv_evaluation e = t->progress.last.evaluation;
   if (e.n == 0 && flv_run_evaluate(dir, r->threads, 20000, &e, &err) != FLV_OK)
     return cli_fail("%s", err.text);
-  char curves[PATH_LEN], learned[PATH_LEN] = "";
-  draw(dir, r->threads, false, isnan(e.jsd) ? "loss" : "jsd", curves);
-  if (cli_run_has_marginals(dir, r->threads, &err)) draw(dir, r->threads, true, NULL, learned);
+  cli_drawn drawn;
+  cli_draw_run(&drawn, dir, r->threads, &e);
+  for (int i = 0; i < 2; i++)
+    if (drawn.failed[i].text[0]) cli_warn("%s", drawn.failed[i].text);
   if (r->quiet) return CLI_OK;
   putchar('\n');
   cli_measures_row(stdout, "run", "%s", dir);
   cli_measures_print(stdout, &e);
   if (!cli_progress_nothing(&t->progress)) cli_train_speed(t);
-  if (*curves) cli_measures_row(stdout, "curves", "%s", curves);
-  if (*learned) cli_measures_row(stdout, "learned and target", "%s", learned);
+  if (*drawn.curves) cli_measures_row(stdout, "curves", "%s", drawn.curves);
+  if (*drawn.learned) cli_measures_row(stdout, "learned and target", "%s", drawn.learned);
   return CLI_OK;
+}
+
+static int train_one(const request *r, const flv_config *cfg) {
+  cli_training training = {
+      .cfg = cfg, .out = r->out, .resume = r->resume, .threads = r->threads, .quiet = r->quiet};
+  const int code = cli_train_run(&training);
+  return code == CLI_OK ? report(r, r->resume ? r->resume : r->out, &training) : code;
 }
 
 static int train(const cli_verb *verb, request *r) {
@@ -118,11 +127,12 @@ static int train(const cli_verb *verb, request *r) {
     flv_config_free(cfg);
     return CLI_FAILED;
   }
-  cli_training training = {
-      .cfg = cfg, .out = r->out, .resume = r->resume, .threads = r->threads, .quiet = r->quiet};
-  code = cli_train_run(&training);
+  code =
+      r->seeds.n > 0 || (r->resume && flv_seeds_found(r->resume))
+          ? cli_train_seeds(&(cli_seeds){cfg, r->out, r->resume, &r->seeds, r->threads, r->quiet})
+          : train_one(r, cfg);
   flv_config_free(cfg);
-  return code == CLI_OK ? report(r, r->resume ? r->resume : r->out, &training) : code;
+  return code;
 }
 
 static int run(const cli_verb *verb, int argc, char **argv) {
@@ -139,7 +149,12 @@ const cli_verb cli_train = {
             "configuration, metrics.csv, a checkpoint, pictures.",
     .details = "Ctrl-C (or SIGTERM) stops after writing a checkpoint, with exit code 130; "
                "--resume then goes on as if nothing had happened. A second one kills. The seed "
-               "decides every bit of the result, the number of threads none.\n",
+               "decides every bit of the result, the number of threads none.\n"
+               "With --seeds all runs share the threads, each run on one where there are enough "
+               "runs, and environment, reward and exact target are made once; every run is what "
+               "--set seed=K alone would leave. A run that fails keeps its checkpoint, and the "
+               "others go on. DIR/summary.csv and DIR/seeds.png show median and range; --resume "
+               "DIR goes on with all.\n",
     .options = options,
     .run = run,
     .more = cli_keys_summary,

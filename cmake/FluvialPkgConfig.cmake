@@ -32,5 +32,5 @@ fluvial_pc(fluvial "${PROJECT_DESCRIPTION}" "" "-lfluvial"
            "${FLUVIAL_BLAS_REQUIRES} libcjson libxxhash" "${blas} ${openmp} -lm")
 if(run_sources)
   fluvial_pc(fluvial_run "fluvial's configuration files and run directories" "fluvial"
-             "-lfluvial_run" "yaml-0.1 libcjson libxxhash" "-lm")
+             "-lfluvial_run" "yaml-0.1 libcjson libxxhash" "-pthread -lm")
 endif()

@@ -308,7 +308,7 @@ static inline bench bench_new(flv_net *net, int rows) {
   b.grad = flv_alloc(net->n_params * sizeof(float));
   b.twin = (twin){.net = net, .rows = rows, .param = flv_alloc(net->n_params * sizeof(double))};
   assert_true(b.params && b.grad && b.twin.param);
-  assert_int_equal(flv_acts_init(&b.acts, net, rows, true), FLV_OK);
+  assert_int_equal(flv_acts_init(&b.acts, net, rows, true, true), FLV_OK);
   b.twin.hot = b.acts.hot;
   for (int y = 0; y < net->n_buffers; y++) {
     const int most[] = {[FLV_PER_STATE] = rows,

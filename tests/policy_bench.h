@@ -28,7 +28,7 @@ static flv_trainer *make_rewarded(const flv_reward *reward, int threads, int n,
 static bench bench_over(flv_trainer *t, int rows) {
   bench b = {.t = t};
   const flv_net *net = t->policy.net;
-  assert_int_equal(flv_acts_init(&b.acts, net, rows, true), FLV_OK);
+  assert_int_equal(flv_acts_init(&b.acts, net, rows, true, false), FLV_OK);
   b.param = flv_alloc(net->n_params * sizeof *b.param);
   assert_non_null(b.param);
   b.naive.net = net;

@@ -74,7 +74,7 @@ static truth *find_truth(flv_trainer *t, const flv_env *env, const flv_reward *r
   uint8_t ends[MAX_STATES];
   for (int64_t s = 0; s < g->n; s++) {
     env->ops->at(env, 1, &s, &states[s]);
-    assert_int_equal(flv_batch_row(b, &states[s]), s);
+    assert_int_equal(flv_batch_row(b, &states[s], -1), s);
   }
   flv_batch_evaluate_rest(b, &t->policy, 1);
   env->ops->terminal(env, g->n, states, ends);

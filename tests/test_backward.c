@@ -323,7 +323,7 @@ static void terminal_states_are_evaluated(void **unused) {
   subset *states = calloc((size_t)n, sizeof *states);
   memcpy(states, b->rows.states, (size_t)n * sizeof *states);
   flv_batch_clear(b);
-  for (int i = n - 1; i >= 0; i--) flv_batch_row(b, &states[i]); // in another order
+  for (int i = n - 1; i >= 0; i--) flv_batch_row(b, &states[i], -1); // in another order
   flv_batch_evaluate_pf(b, &t->policy, 1);
   flv_batch_evaluate_rest(b, &t->policy, 1);
   for (int i = 0; i < n; i++)

@@ -73,6 +73,13 @@ refuse 2 'which CONFIG.yaml?' train
 refuse 2 'one CONFIG.yaml' train tiny.yaml tiny.yaml
 refuse 2 'expected KEY=VALUE' train tiny.yaml --set seed
 refuse 2 '--resume goes on' train tiny.yaml --resume runs/x
+refuse 2 '--resume goes on' train --seeds 2 --resume runs/x
+refuse 2 '--seeds 0: expected a whole number from 1 to 256' train tiny.yaml --seeds 0
+refuse 2 '--seeds many: expected a whole number' train tiny.yaml --seeds many
+refuse 2 '--seeds -3: expected a whole number from 0' train tiny.yaml --seeds 1,-3
+refuse 2 '--seeds : expected a whole number' train tiny.yaml --seeds 1,,2
+refuse 2 '--seeds: 4 is there twice' train tiny.yaml --seeds 4,5,4
+refuse 2 '--seeds needs a value' train tiny.yaml --seeds
 refuse 2 'expected a whole number from 0 to 1024' train tiny.yaml --threads many
 refuse 2 'expected a whole number' sample runs/x -n -3
 refuse 2 'expected a whole number' sample runs/x -n 1.5
@@ -126,6 +133,37 @@ refuse 1 'runs/tiny' train -q tiny.yaml --out runs/tiny
 run 0 train tiny.yaml --out 'a folder/with a "quote"' --threads 1
 says 'a folder/with a "quote"/plots/curves.png'
 cmp -s runs/tiny/metrics.csv 'a folder/with a "quote"/metrics.csv' || fail "the threads changed metrics.csv"
+
+# ---- several seeds: each is as it would be alone, pictures and all
+run 0 train tiny.yaml --seeds 3 --set seed=2 --out both/seeds --threads 2
+for word in '3 in both/seeds, 3 trained to the end' 'exactly, over all 16 objects' 'learned - true          median ' \
+  'JSD                     median ' 'trajectories            360' 'both/seeds/summary.csv' 'both/seeds/seeds.png'; do
+  says "$word"
+done
+says 'training 3 seeds in both/seeds' err
+says '90/90' err
+for seed in 2 3 4; do
+  run 0 train tiny.yaml -q --set seed=$seed --out both/alone/seed-$seed
+  for file in config.yaml metrics.csv plots/curves.png plots/curves.dat plots/learned.png plots/learned.dat; do
+    cmp -s both/alone/seed-$seed/$file both/seeds/seed-$seed/$file || fail "--seeds changed seed-$seed/$file"
+  done
+done
+for file in seeds.png seeds.dat seeds.gp; do
+  [ -s both/seeds/$file ] || fail "both/seeds/$file is missing"
+done
+[ "$(wc -l <both/seeds/summary.csv)" -eq 4 ] || fail "summary.csv: not 4 lines"
+run 0 train -q tiny.yaml --seeds 9,1 --out listed
+[ ! -s out ] && [ ! -s err ] || fail "--seeds --quiet printed something"
+[ -d listed/seed-9 ] && [ -d listed/seed-1 ] || fail "--seeds 9,1 made others"
+cp listed/seed-9/metrics.csv before
+run 0 train --resume listed
+says 'going on with the runs in listed' err
+cmp -s before listed/seed-9/metrics.csv || fail "a finished run was changed by --resume"
+refuse 1 'listed: holds a run already' train -q tiny.yaml --seeds 2 --out listed
+refuse 1 'listed: holds the runs of several seeds' eval listed
+run 1 train tiny.yaml --seeds 2 --out wild --set iterations=3000 --set optimiser=sgd --set optimiser.lr_log_z=100
+says 'fluvial: 2 of 2 runs failed: seed 1: iteration' err
+says '0 trained to the end'
 
 run 0 eval runs/tiny --samples 5000
 says 'exactly, over all 16 objects'
@@ -250,6 +288,20 @@ case $second in 'fluvial: '*'already in use'*) ;; *) fail "a second process was 
 kill -INT $pid
 wait $pid
 [ $? -eq 130 ] || fail "SIGINT: the exit code is not 130"
+
+"$bin" train endless.yaml --seeds 3 --threads 2 --out stopped_seeds >out 2>err &
+pid=$!
+for _ in $(seq 300); do
+  grep -q '/3,000,000,000' err && break
+  sleep 0.1
+done
+kill -INT $pid
+wait $pid
+[ $? -eq 130 ] || fail "SIGINT with --seeds: the exit code is not 130"
+grep -q '^fluvial: stopped at iteration .* of 3,*000.*--resume stopped_seeds' err || fail "stopped seeds do not say how to go on"
+for seed in 1 2 3; do
+  run 0 sample stopped_seeds/seed-$seed -n 1
+done
 
 # ---- kernels of the matrix products: OpenBLAS names the ones it takes, and the last is what runs
 if grep -qw avx2 /proc/cpuinfo 2>/dev/null; then

@@ -132,7 +132,7 @@ static void lean(void **state) {
   assert_false(b.acts.lean);
   const uint64_t want = bits_of(&b, ROWS, 1);
   flv_acts kept = b.acts, few;
-  assert_int_equal(flv_acts_init(&few, b.net, MANY, true), FLV_OK);
+  assert_int_equal(flv_acts_init(&few, b.net, MANY, true, false), FLV_OK);
   assert_true(few.lean);
   for (int k = 0; k < b.net->n_buffers; k++)
     assert_true((few.value[k] != NULL) == b.net->output[k]);

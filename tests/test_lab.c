@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "estimators_fixture.h"
+#include "learn/logits.h"
 #include "learn/objective.h"
 
 // The space of logits at a trained policy, its pool drawn.
@@ -163,7 +164,7 @@ static void behaviours_are_the_samplers(void **state) {
     bench b;
     open_bench(&b, cfg, words[k], 8, 1);
     const flv_graph *g = b.p->graph;
-    double log_pi[MAX_MOVES], log_row[16], divergence = 0.0;
+    double log_pi[MAX_MOVES], log_pf[16], pi[16], divergence = 0.0;
     float logits[16];
     uint8_t mask[16];
     const flv_explore explore = flv_lab_explore(&b.behaviour[0]);
@@ -178,9 +179,10 @@ static void behaviours_are_the_samplers(void **state) {
         mask[g->action[m]] = 1;
         logits[g->action[m]] = (float)b.p->x[m];
       }
-      flv_explore_log_pi(&explore, &b.p->policy, logits, mask, log_row);
+      flv_policy_log_pf(&b.p->policy, logits, mask, log_pf);
+      flv_explore_pi(&explore, b.p->policy.env, log_pf, mask, pi);
       for (int m = g->dag.first[s]; m < g->dag.first[s + 1]; m++) {
-        near(log_pi[m], log_row[g->action[m]], 1e-6);
+        near(log_pi[m], log(pi[g->action[m]]), 1e-6);
         divergence += exp(chain.log_visit[m]) * (log_pi[m] - b.p->tables.log_pf[m]);
       }
     }

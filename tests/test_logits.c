@@ -141,18 +141,18 @@ static void behaviour(void **state) {
   float logits[N], biased[N];
   for (int gated = 0; gated < 2; gated++) {
     const flv_policy policy = policy_of(gated);
-    double log_pf[N], log_pi[N], want[N], sum = 0.0;
+    double log_pf[N], pi[N], want[N], sum = 0.0;
     for (int a = 0; a < N; a++) biased[a] = logits[a] = (float)(2.0 * uniform(400, (uint32_t)a));
     flv_policy_log_pf(&policy, logits, mask, log_pf);
     const flv_explore warm = {.temperature = 2.5, .active = true};
-    flv_explore_log_pi(&warm, &policy, logits, mask, log_pi);
+    flv_explore_pi(&warm, &env, log_pf, mask, pi);
     for (int a = 0; a < N; a++) sum += want[a] = exp(log_pf[a] / 2.5);
-    for (int a = 0; a < N; a++) assert_true(fabs(exp(log_pi[a]) - want[a] / sum) <= 1e-13);
+    for (int a = 0; a < N; a++) assert_true(fabs(pi[a] - want[a] / sum) <= 1e-13);
     const flv_explore bias = {.temperature = 1.0, .exit_bias = 1.25, .active = true};
     biased[EXIT] -= 1.25f;
     flv_policy_log_pf(&policy, biased, mask, want);
-    flv_explore_log_pi(&bias, &policy, logits, mask, log_pi);
-    for (int a = 0; a < N; a++) assert_true(fabs(exp(log_pi[a]) - exp(want[a])) <= 1e-6);
+    flv_explore_pi(&bias, &env, log_pf, mask, pi);
+    for (int a = 0; a < N; a++) assert_true(fabs(pi[a] - exp(want[a])) <= 1e-6);
   }
 }
 

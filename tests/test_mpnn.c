@@ -11,7 +11,6 @@
 #include "io/file.h"
 #include "mpnn_fixture.h"
 #include "near.h"
-#include "nn/vector_exp64.h"
 #include "scratch.h"
 
 enum { GRAPHS = 150, MOST = 24 };
@@ -394,18 +393,6 @@ static void files_of_other_programs(void **state) {
   for (int i = 0; i < TENSORS; i++) free(wide[i]);
 }
 
-static void exp_in_double(void **state) {
-  (void)state;
-  double worst = 0.0;
-  for (double x = -707.9; x < 708.9; x += 0.01234567)
-    worst = fmax(worst, fabs(flv_exp64(x) / exp(x) - 1.0));
-  assert_true(worst < 4.5e-16);
-  assert_true(flv_exp64(0.0) == 1.0);
-  assert_true(flv_exp64(-HUGE_VAL) == flv_exp64(-708.0) && flv_exp64(-708.0) < 1e-307);
-  assert_true(flv_exp64(HUGE_VAL) == flv_exp64(709.0) && isfinite(flv_exp64(709.0)));
-  assert_true(isnan(flv_exp64((double)NAN)));
-}
-
 static void the_reward_of_a_value(void **state) {
   (void)state;
   NEAR(flv_mpnn_log_reward(4.0, 0.1, 8.0), -log(2.0), 1e-15);
@@ -445,7 +432,6 @@ int main(void) {
       cmocka_unit_test(options_out_of_range),
       cmocka_unit_test(a_tensor_twice),
       cmocka_unit_test(files_of_other_programs),
-      cmocka_unit_test(exp_in_double),
       cmocka_unit_test(the_reward_of_a_value),
   };
   return cmocka_run_group_tests(tests, set_up, tear_down);

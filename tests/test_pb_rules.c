@@ -175,7 +175,7 @@ static void learned_ways(void **unused) {
     for (int64_t s = 0; s < t->env->n_states; s++) {
       uint64_t state;
       t->env->ops->at(t->env, 1, &s, &state);
-      flv_batch_row(b, &state);
+      flv_batch_row(b, &state, -1);
     }
     flv_batch_evaluate_rest(b, &t->policy, 1);
     for (int64_t i = 0; i < t->env->n_states * t->env->n_back; i++)

@@ -15,36 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "io/file.h"
 #include "alloc.h"
-#include "train_setup.h"
-
-static char folder[64]; // of this test program
-
-static const char *in(const char *name) {
-  static char path[4][256];
-  static int next;
-  char *p = path[next++ % 4];
-  snprintf(p, sizeof path[0], "%s/%s", folder, name);
-  return p;
-}
-
-static int make_folder(void **unused) {
-  (void)unused;
-  // In memory where there is such a place: thousands of runs are made here, each synced several
-  // times.
-  snprintf(folder, sizeof folder, "/dev/shm/fluvial_test_run_XXXXXX");
-  if (mkdtemp(folder)) return 0;
-  snprintf(folder, sizeof folder, "/tmp/fluvial_test_run_XXXXXX");
-  return mkdtemp(folder) ? 0 : -1;
-}
-
-static int remove_folder(void **unused) {
-  (void)unused;
-  char command[128];
-  snprintf(command, sizeof command, "rm -rf '%s'", folder);
-  return system(command);
-}
+#include "run_fixture.h"
 
 static flv_config *tiny(const char *iterations) {
   return configure(SETTINGS(
@@ -57,28 +29,6 @@ static flv_status train(const flv_config *cfg, const char *out, const char *resu
                         const volatile int *stop, flv_error *err) {
   const flv_run_options options = {.out = out, .resume = resume, .threads = 1, .stop = stop};
   return flv_run_train(cfg, &options, err);
-}
-
-static void assert_same_file(const char *a, const char *b, const char *name) {
-  char pa[512], pb[512], *x, *y;
-  size_t n, m;
-  flv_error err = {0};
-  snprintf(pa, sizeof pa, "%s/%s", a, name);
-  snprintf(pb, sizeof pb, "%s/%s", b, name);
-  if (flv_file_read(pa, &x, &n, &err) != FLV_OK) fail_msg("%s", err.text);
-  if (flv_file_read(pb, &y, &m, &err) != FLV_OK) fail_msg("%s", err.text);
-  if (n != m || memcmp(x, y, n) != 0) fail_msg("%s and %s differ", pa, pb);
-  free(x);
-  free(y);
-}
-
-static void assert_same_tensors(const char *a, const char *b) {
-  flv_error err = {0};
-  flv_trainer *x = flv_run_open(a, 1, &err), *y = flv_run_open(b, 1, &err);
-  if (!x || !y) fail_msg("%s", err.text);
-  assert_same_state(x, y);
-  flv_trainer_free(x);
-  flv_trainer_free(y);
 }
 
 static void stopped_and_resumed(void **unused) {

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/logmath.h"
 #include "learn/trainer_impl.h"
 #include "alloc.h"
 #include "near.h"
@@ -254,14 +255,15 @@ static void the_uniform_policy(void **unused) {
   const float logits[] = {0.3f, -0.4f, 1.0f, 0.2f};
   for (size_t k = 0; k < sizeof all / sizeof *all; k++) {
     const flv_explore e = {.epsilon = 0.3, .temperature = 1.0, .stop_gamma = all[k].gamma};
-    double log_u[4], log_pi[4], norm = 0.0;
-    flv_explore_log_uniform(&e, &env, all[k].mask, log_u);
-    flv_explore_log_pi(&e, &(flv_policy){.env = &env}, logits, all[k].mask, log_pi);
+    double uniform[4], log_pf[4], pi[4], norm = 0.0;
+    flv_explore_uniform(&e, &env, all[k].mask, uniform);
+    flv_log_softmax(4, logits, all[k].mask, log_pf);
+    flv_explore_pi(&e, &env, log_pf, all[k].mask, pi);
     for (int a = 0; a < 4; a++) norm += all[k].mask[a] ? exp((double)logits[a]) : 0.0;
     for (int a = 0; a < 4; a++) {
       const double q = all[k].mask[a] ? exp((double)logits[a]) / norm : 0.0;
-      assert_near(exp(log_u[a]), all[k].p[a], 1e-15);
-      assert_near(exp(log_pi[a]), 0.7 * q + 0.3 * all[k].p[a], 1e-14);
+      assert_near(uniform[a], all[k].p[a], 1e-15);
+      assert_near(pi[a], 0.7 * q + 0.3 * all[k].p[a], 1e-14);
     }
   }
 }
@@ -275,13 +277,13 @@ static void what_is_recorded(void **unused) {
   const int n = t->env->n_actions, exit = t->env->exit_action;
   uint64_t s0 = 0;
   flv_batch_clear(b);
-  const int row = flv_batch_row(b, &s0);
+  const int row = flv_batch_row(b, &s0, -1);
   flv_batch_evaluate_pf(b, &t->policy, 1);
   flv_explore e = {.epsilon = 0.25, .temperature = 1.0, .stop_gamma = 0.1, .active = true};
-  double mixture[MOST], log_u[MOST], p[MOST] = {0}, coin = 0.0;
+  double mixture[MOST], r[MOST], p[MOST] = {0}, coin = 0.0;
   assert_true(n <= MOST);
-  flv_explore_log_pi(&e, &t->policy, b->acts.value[t->policy.pf], b->mask, mixture);
-  flv_explore_log_uniform(&e, t->env, b->mask, log_u);
+  flv_explore_pi(&e, t->env, b->log_pf, b->mask, mixture);
+  flv_explore_uniform(&e, t->env, b->mask, r);
   e.component = true;
   for (int i = 0; i < N; i++)
     for (int j = 0; j < N; j++) {
@@ -291,11 +293,11 @@ static void what_is_recorded(void **unused) {
       const bool uniform = u[1] < 0.25;
       p[a] += 1.0 / (N * N);
       coin += uniform / (double)(N * N);
-      assert_near(log_pi, uniform ? log_u[a] : b->log_pf[a], 1e-6);
+      assert_near(log_pi, uniform ? log(r[a]) : b->log_pf[a], 1e-6);
     }
-  for (int a = 0; a < n; a++) assert_near(p[a], exp(mixture[a]), 3.0 / N);
+  for (int a = 0; a < n; a++) assert_near(p[a], mixture[a], 3.0 / N);
   assert_near(coin, 0.25, 1e-12);
-  assert_near(log_u[exit], log(0.1), 1e-15);
+  assert_near(r[exit], 0.1, 1e-15);
   flv_trainer_free(t);
 }
 

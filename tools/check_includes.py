@@ -47,7 +47,7 @@ PUBLIC = {
     'estimators': 'lab',
     'table': 'io',
     'synth': 'synth',
-    'run': 'run', 'structure': 'run', 'fluvial': 'run',
+    'run': 'run', 'seeds': 'run', 'structure': 'run', 'fluvial': 'run',
 }
 # Included in the middle of a file that has set it up, so it does not compile alone.
 TEMPLATES = ['env_template']
@@ -57,8 +57,8 @@ EXCEPTIONS = {
     ('include/fluvial/table.h', 'fluvial/env.h'): 'flv_shape',
 }
 
-# Other people's headers that only some rooms may use: the library proper links BLAS, OpenMP
-# and cJSON alone.
+# Other people's headers that only some rooms may use: the library proper links BLAS, OpenMP,
+# cJSON and xxHash alone.
 FOREIGN = {
     'cblas.h': ['nn', 'bench', 'tests'],
     'omp.h': ['base', 'bench', 'tests'],

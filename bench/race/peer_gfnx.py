@@ -18,47 +18,11 @@ import jax  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
 import numpy as np  # noqa: E402
 import optax  # noqa: E402
-from gfnx.networks.transformer import Encoder  # noqa: E402
 from gfnx.reward.dag_likelihood import BGeScore  # noqa: E402
 from gfnx.reward.dag_prior import UniformDAGPrior  # noqa: E402
 
 import exact  # noqa: E402
-
-
-class MLP(eqx.Module):
-    """Logits of P_F, and of P_B where it has a head, from one trunk."""
-
-    network: eqx.nn.MLP
-    symbols: int = eqx.field(static=True)
-    shift: int = eqx.field(static=True)
-    first: int = eqx.field(static=True)
-
-    def __init__(self, sizes, kind, key):
-        self.network = eqx.nn.MLP(*sizes, key=key)
-        self.symbols, self.shift, self.first = kind.symbols, kind.shift, kind.first
-
-    def __call__(self, obs):
-        if self.symbols > 0:  # gfnx observes numbers; one feature for each value of each position
-            obs = jax.nn.one_hot(obs[self.first:].astype(jnp.int32) + self.shift, self.symbols)
-        return self.network(obs.astype(jnp.float32).reshape(-1))
-
-
-class Transformer(eqx.Module):
-    """gfnx's encoder, the mean over positions of one linear layer on it, as in gfnx's own runs on bit sequences."""
-
-    encoder: Encoder
-    head: eqx.nn.Linear
-
-    def __init__(self, env, policy, n_out, key):
-        keys = jax.random.split(key)
-        width = policy['width']
-        self.encoder = Encoder(env.ntoken, env.max_length, width, width, policy['feed_forward'], policy['layers'],
-                               policy['heads'], 0.0, 0.0, env.pad_token, key=keys[0])
-        self.head = eqx.nn.Linear(width, n_out, key=keys[1])
-
-    def __call__(self, obs):
-        x = self.encoder(obs, jnp.arange(obs.shape[0]))['layers_out'][-1]
-        return jax.vmap(self.head)(x).mean(axis=0)
+import peer_gfnx_networks as networks  # noqa: E402
 
 
 class Hypergrid:
@@ -156,10 +120,12 @@ class Gfnx(harness.Program):
     def make_model(self, key):
         policy = self.spec['policy']
         n_out = self.n_forward + (self.n_backward if policy['p_b'] == 'tied' else 0)
+        if policy['name'] == 'graph_network':
+            return networks.GraphNetwork(self.env.num_variables, policy, key)
         if policy['name'] == 'transformer':
-            return Transformer(self.env, policy, n_out, key)
+            return networks.Transformer(self.env, policy, n_out, key)
         n_in = (int(np.prod(self.env.observation_space.shape)) - self.kind.first) * max(self.kind.symbols, 1)
-        return MLP((n_in, n_out, policy['width'], policy['layers']), self.kind, key)
+        return networks.MLP((n_in, n_out, policy['width'], policy['layers']), self.kind, key)
 
     def start(self, model, key):
         params = {'model': model, 'log_z': jnp.array(0.0)}
@@ -175,7 +141,8 @@ class Gfnx(harness.Program):
         """Each way to make an iteration, and the choice of the faster."""
         self.block = self.spec['gfnx_block']
         ways = {'tb': {'gradient through the rollout': self.through, 'states evaluated again': self.again},
-                'modified_db': {'states evaluated again': self.modified_db}}[self.spec['objective']]
+                'modified_db': {'gradient through the rollout': self.steps_through,
+                                'states evaluated again': self.steps_again}}[self.spec['objective']]
         compiled, seconds, begin = {}, {}, jax.tree.map(jnp.copy, self.state)
         for way, gradient in ways.items():
             before = time.perf_counter()
@@ -191,23 +158,28 @@ class Gfnx(harness.Program):
 
         self.choose(ways, use, reset)
 
-    def logits(self, model, obs):
-        x = jax.vmap(eqx.combine(model, self.static))(obs)
+    def ready(self, model):
+        return eqx.combine(model, self.static).ready()
+
+    def logits(self, network, obs):
+        x = jax.vmap(network)(obs)
         forward, backward = x[:, :self.n_forward], x[:, self.n_forward:]
         if backward.shape[1] == 0:  # a uniform P_B
             backward = jnp.zeros((len(x), self.n_backward))
         return forward, backward
 
-    def rollout(self, model, key, iteration):
-        def policy(key, obs, model):
-            forward, backward = self.logits(model, obs)
+    def rollout(self, network, key, iteration):
+        arrays, static = eqx.partition(network, eqx.is_array)
+
+        def policy(key, obs, arrays):
+            forward, backward = self.logits(eqx.combine(arrays, static), obs)
             logits = forward
             if 'exploration' in self.spec:
                 epsilon = harness.linear(self.spec['exploration'], iteration, jnp.minimum)
                 logits = gfnx.utils.apply_epsilon_greedy_vmap(key, forward, epsilon)
             return logits, {'forward_logits': forward, 'backward_logits': backward}
 
-        return gfnx.utils.forward_rollout(key, self.spec['batch'], policy, model, self.env, self.env_params)[0]
+        return gfnx.utils.forward_rollout(key, self.spec['batch'], policy, arrays, self.env, self.env_params)[0]
 
     def tb(self, params, traj):
         log_pf, log_pb = gfnx.utils.forward_trajectory_log_probs(self.env, traj, self.env_params)
@@ -216,24 +188,23 @@ class Gfnx(harness.Program):
 
     def through(self, state, key):
         def loss(params):
-            return self.tb(params, self.rollout(params['model'], key, state['iteration']))
+            return self.tb(params, self.rollout(self.ready(params['model']), key, state['iteration']))
 
         return jax.grad(loss)(state['params'])
 
     def again(self, state, key):
-        traj = self.rollout(state['params']['model'], key, state['iteration'])
+        traj = self.rollout(self.ready(state['params']['model']), key, state['iteration'])
 
         def loss(params):
-            flat = traj.obs.reshape(-1, *traj.obs.shape[2:])
-            forward, backward = [x.reshape(*traj.obs.shape[:2], -1) for x in self.logits(params['model'], flat)]
+            flat = self.logits(self.ready(params['model']), traj.obs.reshape(-1, *traj.obs.shape[2:]))
+            forward, backward = [x.reshape(*traj.obs.shape[:2], -1) for x in flat]
             return self.tb(params, traj.replace(info={'forward_logits': forward, 'backward_logits': backward}))
 
         return jax.grad(loss)(state['params'])
 
-    def modified_db(self, state, key):
+    def modified_db(self, params, target, traj, logits):
         """Huber's loss; log P_F(exit) of the next state by the target network, held fixed."""
-        steps = gfnx.utils.split_traj_to_transitions(
-            self.rollout(state['params']['model'], key, state['iteration']))
+        steps = gfnx.utils.split_traj_to_transitions(traj)
         env, env_params = self.env, self.env_params
         back = env.get_backward_action(steps.state, steps.action, steps.next_state, env_params)
         score = env.reward_module.delta_score(steps.state, steps.action, steps.next_state, env_params)
@@ -245,15 +216,31 @@ class Gfnx(harness.Program):
         def taken(x, action):
             return jnp.take_along_axis(x, action[:, None], axis=1)[:, 0]
 
+        here = log_probs(logits(params, steps), env.get_invalid_mask(steps.state, env_params))
+        forward, backward = self.logits(target, steps.next_obs)
+        there = log_probs(forward, env.get_invalid_mask(steps.next_state, env_params))
+        log_pb = log_probs(backward, env.get_invalid_backward_mask(steps.next_state, env_params))
+        error = there[:, -1] + taken(here, steps.action) - here[:, -1] - taken(log_pb, back) - score
+        return optax.huber_loss(jnp.where(none, 0.0, error)).sum() / (~none).sum()
+
+    def steps_through(self, state, key):
+        target = self.ready(state['target'])
+
         def loss(params):
-            here = log_probs(self.logits(params['model'], steps.obs)[0], env.get_invalid_mask(steps.state, env_params))
-            forward, backward = self.logits(state['target'], steps.next_obs)
-            there = log_probs(forward, env.get_invalid_mask(steps.next_state, env_params))
-            log_pb = log_probs(backward, env.get_invalid_backward_mask(steps.next_state, env_params))
-            error = there[:, -1] + taken(here, steps.action) - here[:, -1] - taken(log_pb, back) - score
-            return optax.huber_loss(jnp.where(none, 0.0, error)).sum() / (~none).sum()
+            traj = self.rollout(self.ready(params['model']), key, state['iteration'])
+            forward = traj.info['forward_logits'][:, :-1].reshape(-1, self.n_forward)
+            return self.modified_db(params, target, traj, lambda params, steps: forward)
 
         return jax.grad(loss)(state['params'])
+
+    def steps_again(self, state, key):
+        traj = self.rollout(self.ready(state['params']['model']), key, state['iteration'])
+        target = self.ready(state['target'])
+
+        def logits(params, steps):
+            return self.logits(self.ready(params['model']), steps.obs)[0]
+
+        return jax.grad(lambda params: self.modified_db(params, target, traj, logits))(state['params'])
 
     def iterations(self, state, gradient):
         def iteration(state, _):
@@ -284,7 +271,7 @@ class Gfnx(harness.Program):
         parts = np.array_split(rows, max(1, len(rows) // 20000))
         if not hasattr(self, 'evaluator'):
             self.evaluator = jax.jit(
-                lambda model, states: self.logits(model, self.env.get_obs(states, self.env_params))[0])
+                lambda model, states: self.logits(self.ready(model), self.env.get_obs(states, self.env_params))[0])
             self.all_log_r = np.concatenate([self.log_r(part) for part in parts])
         model = self.state['params']['model']
         logits = np.concatenate([np.asarray(self.evaluator(model, self.kind.states(part))) for part in parts])

@@ -4,7 +4,8 @@
 Runs the scenarios of scenarios.json and writes results.csv, in which every number that report.py prints is found.
 One thing runs at a time. For each scenario, batch and number of threads the programs are started and asked what they
 are: their log R of the same objects has to agree, and their numbers of parameters. Then each in turn (A B C A B C ...)
-makes iterations for some seconds. Where a scenario asks for quality, each trains for each seed, and the exact
+makes iterations for some seconds; after that fluvial says where its time goes, and how long its matrix products alone
+would take at full rate. Where a scenario asks for quality, each trains for each seed, and the exact
 divergence of its policy is taken along the way, off the clock.
 
 Results gather in build/race/results.csv, and what is there is not measured again, unless it was a quick look and now it
@@ -56,6 +57,14 @@ def python_for_peers():
     return stop('the peers need Python 3.11 or 3.12 with venv')
 
 
+def clear(folder):
+    """A link goes, not what it leads to, which may be gone."""
+    if folder.is_symlink():
+        folder.unlink()
+    elif folder.exists():
+        shutil.rmtree(folder)
+
+
 def environment(peer):
     folder, wanted = WORK / peer, HERE / f'requirements-{peer}.txt'
     python, stamp = folder / 'bin/python', folder / 'requirements.txt'
@@ -63,7 +72,7 @@ def environment(peer):
         return python
     say(f'installing {peer} into {folder.relative_to(ROOT)} (once; minutes)')
     begun = time.time()
-    shutil.rmtree(folder, ignore_errors=True)
+    clear(folder)
     subprocess.run([python_for_peers(), '-m', 'venv', folder], check=True)
     # The list is complete, so nothing is added to it: torch names triton, which only compilers of GPU code use.
     subprocess.run([python, '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--no-deps',
@@ -272,6 +281,15 @@ def able(scenario):
 
 # ---- races
 
+def add_floor(results, profile, flops, where):
+    """The floor of each turn, and the shares of an iteration's parts."""
+    for turn, count in flops.items():
+        results.add('floor_ms', count / (profile['gflops'] * 1e6), at=turn, **where)
+    results.add('gflops', profile['gflops'], **where)
+    for part, share in profile['shares'].items():
+        results.add(f'share_{part}', share, **where)
+
+
 def time_cell(results, scenario, files, batch, threads, options):
     """Milliseconds per iteration of all programs in turn."""
     where = {'scenario': scenario['name'], 'batch': batch, 'threads': threads, 'seed': 1}
@@ -284,7 +302,7 @@ def time_cell(results, scenario, files, batch, threads, options):
         for racer in racers:
             introduce(results, racer, where)
         results.add('log_r_difference', check(racers, scenario), **where)
-        text = []
+        text, flops = [], {}
         for repetition in range(1, options.repetitions + 1):
             for racer in racers:
                 load = os.getloadavg()[0]
@@ -292,7 +310,13 @@ def time_cell(results, scenario, files, batch, threads, options):
                 for item in ('ms', 'ms_min', 'ms_max', 'iterations', 'peak_mb'):
                     results.add(item, got[item], at=repetition, program=racer.program, **where)
                 results.add('load', load, at=repetition, program=racer.program, **where)
+                if 'flops' in got:
+                    flops[repetition] = got['flops']
+                    results.add('distinct_rows', got['distinct'], at=repetition, program=racer.program, **where)
                 text.append((racer.program, got['ms']))
+        for racer in racers:
+            if racer.program == 'fluvial':
+                add_floor(results, racer.ask('profile 0.5'), flops, where | {'program': 'fluvial'})
         results.add('done', f'{options.repetitions} of {options.seconds:g} s', **where)
     finally:
         for racer in racers:
@@ -372,7 +396,7 @@ def arguments():
     parser.add_argument('--kind', choices=['time', 'quality'], help='only milliseconds, or only divergences')
     parser.add_argument('--threads', metavar='LIST', help='for instance 1,4 (default: 1 and all cores)')
     parser.add_argument('--repetitions', type=int, help='turns of each program (3; quick: 2)')
-    parser.add_argument('--seconds', type=float, help='of a turn (1; quick: 0.5)')
+    parser.add_argument('--seconds', type=float, help='of a turn (0.6; quick: 0.5)')
     parser.add_argument('--cap', type=float, help='most seconds of training for a divergence (scenarios.json; quick: 20)')
     parser.add_argument('--again', action='store_true', help='measure what is there already')
     parser.add_argument('--results', type=pathlib.Path, default=WORK / 'results.csv',
@@ -380,7 +404,7 @@ def arguments():
     parser.add_argument('--setup', action='store_true', help='only make the virtual environments')
     options = parser.parse_args()
     options.repetitions = options.repetitions or (2 if options.quick else 3)
-    options.seconds = options.seconds or (0.5 if options.quick else 1.0)
+    options.seconds = options.seconds or (0.5 if options.quick else 0.6)
     options.cap = options.cap or (20.0 if options.quick else None)
     options.iterations = 2000 if options.quick else math.inf
     return options

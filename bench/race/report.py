@@ -1,18 +1,19 @@
 #!/usr/bin/env python3
-"""Makes docs/race.md and its pictures from results.csv of race.py, and from scenarios.json. Standard library only;
-pictures by gnuplot, if it is there."""
+"""Makes docs/race.md, its pictures and the parts between <!-- race: begin --> and <!-- race: end --> of README.md and
+docs/performance.md from results.csv of race.py, and from scenarios.json. Standard library only; pictures by gnuplot, if
+it is there."""
+import argparse
 import json
-import math
 import pathlib
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
+import textwrap
 
+from quality import PEERS, curves, mean_ratio, sections, short
 from race import HERE, PROGRAMS, ROOT, Results as Rows
-
-PEERS = PROGRAMS[1:]
 
 
 class Results(Rows):
@@ -27,17 +28,6 @@ class Results(Rows):
 
     def values(self, key, item, **wanted):
         return sorted({row[key] for row in self.find(item, **wanted)}, key=lambda v: (len(v), v))
-
-
-def short(x):
-    """Three digits, without an exponent."""
-    if x >= 100:
-        return f'{x:.0f}'
-    return f'{x:.{max(0, 2 - math.floor(math.log10(x)))}f}' if x > 0 else '0'
-
-
-def mean_ratio(ratios):
-    return math.exp(statistics.fmean(map(math.log, ratios)))
 
 
 def milliseconds(results, scenario, batch, threads):
@@ -72,73 +62,70 @@ def ratios(results, scenarios, threads, peer):
 
 
 def summary(results, scenarios, all_threads):
-    yield '| threads | against | settings | geometric mean | smallest | largest |'
-    yield '|---|---|---|---|---|---|'
+    yield '| threads | against | settings | geometric mean | smallest | largest | at the floor: geometric mean | smallest |'
+    yield '|---|---|---|---|---|---|---|---|'
     for threads in all_threads:
         for peer in PEERS:
             found = list(ratios(results, scenarios, threads, peer))
+            most = list(bounds(results, scenarios, threads, peer))
+            cells = [short(f(most)) for f in (mean_ratio, min)] if most else ['-', '-']
             if found:
-                yield (f'| {threads} | {peer} | {len(found)} | {short(mean_ratio(found))} | {short(min(found))} | '
-                       f'{short(max(found))} |')
+                cells = [str(len(found))] + [short(f(found)) for f in (mean_ratio, min, max)] + cells
+                yield f'| {threads} | {peer} | ' + ' | '.join(cells) + ' |'
 
 
-# ---- quality
+# ---- the floor, and where the time goes
 
-def curve(results, scenario, program, seed):
-    """(iteration, seconds of training, divergence) along a run, and why it ended."""
-    where = {'scenario': scenario, 'program': program, 'seed': seed}
-    seconds = {row['at']: float(row['value']) for row in results.find('curve_s', **where)}
-    points = [(int(row['at']), seconds[row['at']], float(row['value'])) for row in results.find('curve_jsd', **where)]
-    return sorted(points), results.text('curve_end', **where)
-
-
-def reached(points, level):
-    """Iteration and seconds from which on the divergence stays below."""
-    found = None
-    for n, seconds, jsd in points:
-        found = None if jsd >= level else found or (n, seconds)
-    return found
+def floor(results, scenario, batch, threads):
+    """Of fluvial: distinct rows, milliseconds of the floor, medians over turns; None where it was not measured."""
+    where = {'scenario': scenario, 'batch': batch, 'threads': threads, 'program': 'fluvial'}
+    floors, rows = results.numbers('floor_ms', **where), results.numbers('distinct_rows', **where)
+    return (statistics.median(rows), statistics.median(floors)) if floors and rows else None
 
 
-def quality_rows(results, scenario, level):
-    for program in PROGRAMS:
-        runs = [curve(results, scenario['name'], program, seed)[0]
-                for seed in results.values('seed', 'curve_end', scenario=scenario['name'], program=program)]
-        if not runs:
+def settings(scenarios):
+    return [(scenario, batch) for scenario in scenarios for batch in scenario['batches']]
+
+
+def floor_table(results, scenarios, threads):
+    yield '| scenario | batch | distinct states | floor, ms | fluvial, ms | of its floor | gfnx / floor | torchgfn / floor |'
+    yield '|---|---|---|---|---|---|---|---|'
+    for scenario, batch in settings(scenarios):
+        ms, least = (of(results, scenario['name'], batch, threads) for of in (milliseconds, floor))
+        if not least or 'fluvial' not in ms:
             continue
-        hits = [hit for hit in (reached(points, level) for points in runs) if hit]
-        cells = [program, f'{level:g}', f'{len(hits)} of {len(runs)}']
-        if hits:
-            for k in (1, 0):
-                values = [hit[k] for hit in hits]
-                cells.append(f'{short(statistics.median(values))} ({short(min(values))} to {short(max(values))})')
-        else:
-            last = [points[-1] for points in runs]
-            cells += [f'not in {short(max(p[1] for p in last))}', f'not in {max(p[0] for p in last)}']
-        yield '| ' + ' | '.join(cells) + ' |'
+        cells = [f'{least[0]:.0f}', short(least[1]), short(ms['fluvial'][0]), f'{100 * least[1] / ms["fluvial"][0]:.0f} %']
+        cells += [short(ms[p][0] / least[1]) if p in ms else '-' for p in PEERS]
+        yield f'| {scenario["title"]} | {batch} | ' + ' | '.join(cells) + ' |'
 
 
-def same_iterations(results, scenario):
-    """Divergences of all programs after the same iterations: medians over seeds."""
-    runs = {p: [dict((n, jsd) for n, _, jsd in curve(results, scenario['name'], p, seed)[0])
-                for seed in results.values('seed', 'curve_end', scenario=scenario['name'], program=p)]
-            for p in PROGRAMS}
-    runs = {p: r for p, r in runs.items() if r}
-    common = set.intersection(*(set(run) for r in runs.values() for run in r)) if runs else set()
-    common = sorted(common)
-    if not common:
-        return
-    at = sorted({common[round(k * (len(common) - 1) / 5)] for k in range(6)})
-    yield '| iterations | ' + ' | '.join(runs) + ' |'
-    yield '|---|' + '---|' * len(runs)
-    for n in at:
-        cells = []
-        for r in runs.values():
-            values = sorted(run[n] for run in r)
-            spread = f' ({values[0]:.2g} to {values[-1]:.2g})' if len(values) > 1 else ''
-            cells.append(f'{statistics.median(values):.3g}{spread}')
-        yield f'| {n} | ' + ' | '.join(cells) + ' |'
+def bounds(results, scenarios, threads, peer):
+    """The ratios that a program at fluvial's floor would have."""
+    for scenario, batch in settings(scenarios):
+        ms, least = (of(results, scenario['name'], batch, threads) for of in (milliseconds, floor))
+        if least and peer in ms and 'fluvial' in ms:
+            yield ms[peer][0] / least[1]
 
+
+PARTS = {'products: sampling': ['products_sampling'], 'forward': ['products_forward'], 'backward': ['products_backward'],
+         'other layers': ['layers_sampling', 'layers_forward', 'layers_backward'], 'sampling': ['sampling'],
+         'objective': ['scores'], 'optimiser': ['optimiser']}
+
+
+def profile_table(results, scenarios, threads, batches):
+    """batches: of a scenario, those with a line each."""
+    yield '| scenario | batch | ' + ' | '.join(PARTS) + ' |'
+    yield '|---|---|' + '---|' * len(PARTS)
+    for scenario in scenarios:
+        for batch in batches(scenario):
+            where = {'scenario': scenario['name'], 'batch': batch, 'threads': threads, 'program': 'fluvial'}
+            if not results.find('share_sampling', **where):
+                continue
+            shares = [sum(results.numbers(f'share_{part}', **where)[0] for part in parts) for parts in PARTS.values()]
+            yield f'| {scenario["title"]} | {batch} | ' + ' | '.join(f'{100 * x:.0f} %' for x in shares) + ' |'
+
+
+# ---- pictures
 
 def gnuplot(script, folder):
     if not shutil.which('gnuplot'):
@@ -147,21 +134,23 @@ def gnuplot(script, folder):
     return subprocess.run(['gnuplot', 'plot.gp'], cwd=folder).returncode == 0
 
 
+def picture_name(scenario):
+    return f'race_{scenario["name"].replace("^", "_")}.png'
+
+
 def quality_picture(results, scenario, path):
-    """Curves of every seed over iterations, and over seconds."""
+    """Curves of all programs and seeds, over iterations and over seconds."""
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         plots = {1: [], 2: []}
-        for color, program in enumerate(PROGRAMS, 1):
-            for k, seed in enumerate(results.values('seed', 'curve_end', scenario=scenario['name'], program=program)):
-                points, _ = curve(results, scenario['name'], program, seed)
+        for program, runs in curves(results, scenario['name']).items():
+            for k, (seed, points) in enumerate(runs.items()):
                 file = f'{program}-{seed}.dat'
                 (folder / file).write_text(''.join(f'{n} {s} {jsd}\n' for n, s, jsd in points))
                 title = f'title "{program}"' if k == 0 else 'notitle'
                 for x in plots:
-                    plots[x].append(f'"{file}" using {x}:3 with linespoints pt 7 ps 0.3 lc {color} {title}')
-        if not plots[1]:
-            return False
+                    plots[x].append(f'"{file}" using {x}:3 with linespoints pt 7 ps 0.3 '
+                                    f'lc {PROGRAMS.index(program) + 1} {title}')
         return gnuplot('\n'.join([
             f'set terminal pngcairo size 1000,400 font ",10"\nset output "{path}"',
             'set multiplot layout 1,2\nset logscale xy\nset format y "10^{%L}"\nset grid',
@@ -208,28 +197,24 @@ def parameters_table(results, scenarios):
         yield f'| {scenario["title"]} | ' + ' | '.join(cells) + ' |'
 
 
-def quality(results, scenarios, pictures):
-    for scenario in scenarios:
-        if 'quality' not in scenario or not results.find('curve_end', scenario=scenario['name']):
-            continue
-        yield f'### {scenario["title"]}'
-        yield ''
-        yield '| program | JSD stays below | seeds | seconds | iterations |'
-        yield '|---|---|---|---|---|'
-        for level in scenario['quality']['until']:
-            yield from quality_rows(results, scenario, level)
-        yield ''
-        yield 'Divergences after the same iterations (median over seeds, and their range):'
-        yield ''
-        yield from same_iterations(results, scenario)
-        yield ''
-        picture = pictures / f'race_{scenario["name"].replace("^", "_")}.png'
-        if quality_picture(results, scenario, picture):
-            yield f'![JSD over iterations and seconds](pictures/{picture.name})'
-            yield ''
+def threads_text(threads):
+    return f'{threads} thread{"s" if threads != "1" else ""}'
 
 
-def page(results, scenarios, pictures):
+def by_threads(table, all_threads):
+    """A table for each number of threads, under its name."""
+    made = {t: list(table(t)) for t in all_threads}
+    return '\n\n'.join(f'{threads_text(t)}:\n\n' + '\n'.join(lines) for t, lines in made.items() if len(lines) > 2)
+
+
+NOT_MEASURED = 'Not measured: these results have no profile.'
+
+
+def quick(results):
+    return '**A quick look only: some of it was measured with `--quick`; it is no result.** ' if results.find('quick') else ''
+
+
+def page(results, scenarios):
     all_threads = results.values('threads', 'ms')
     turns = results.values('value', 'done')
     loads = results.numbers('load')
@@ -239,36 +224,130 @@ def page(results, scenarios, pictures):
         '@VERSIONS@': ', '.join(f'{row["at"]} {row["value"]}' for row in sorted(
             {(r['at'], r['value']): r for r in results.find('version')}.values(), key=lambda r: r['at'])),
         '@SUMMARY@': '\n'.join(summary(results, scenarios, all_threads)),
-        '@SPEED@': '\n\n'.join(f'{t} thread{"s" if t != "1" else ""}:\n\n' + '\n'.join(speed_table(results, scenarios, t))
-                               for t in all_threads),
-        '@QUALITY@': '\n'.join(quality(results, scenarios, pictures)).rstrip(),
+        '@SPEED@': by_threads(lambda t: speed_table(results, scenarios, t), all_threads),
+        '@FLOOR@': by_threads(lambda t: floor_table(results, scenarios, t), all_threads) or NOT_MEASURED,
+        '@PROFILE@': by_threads(lambda t: profile_table(results, scenarios, t, lambda s: s['batches']),
+                                all_threads[:1]) or NOT_MEASURED,
+        '@QUALITY@': sections(results, scenarios, lambda s: f'pictures/{picture_name(s)}'),
         '@PARITY@': '\n'.join(parameters_table(results, scenarios)),
         '@MISSING@': '\n'.join(f'- {row["scenario"]} without {row["program"]}: {row["value"]}.'
                                for row in results.find('missing')) or '- nothing.',
         '@DIFFER@': '\n'.join(f'- {s["title"]}: {s["parameters_differ"]}.'
                               for s in scenarios if 'parameters_differ' in s),
-        '@PICTURE@': '',
-        '@QUICK@': '**A quick look only: some of it was measured with `--quick`; it is no result.** ' if results.find('quick') else '',
+        '@PICTURE@': '![milliseconds per iteration](pictures/race.png)' if all_threads else '',
+        '@QUICK@': quick(results),
     }
-    picture = pictures / 'race.png'
-    if all_threads and speed_picture(results, scenarios, all_threads[-1], picture):
-        fill['@PICTURE@'] = f'![milliseconds per iteration](pictures/{picture.name})'
     text = (HERE / 'race.md.in').read_text(encoding='utf-8')
     for key, value in fill.items():
         text = text.replace(key, value)
     return text
 
 
+def spread(values, form=short):
+    values = sorted(values)
+    return form(values[0]) if len(values) == 1 else f'{form(values[0])} to {form(values[-1])}'
+
+
+def ratio_cell(found):
+    if not found:
+        return '-'
+    return short(found[0]) if len(found) == 1 else f'{short(mean_ratio(found))} ({spread(found)})'
+
+
+def readme_rows(results, scenarios, all_threads):
+    yield '| scenario | batch | ' + ' | '.join(f'{what}, {threads_text(t)}' for t in all_threads
+                                               for what in ('fluvial, ms', 'gfnx / fluvial', 'torchgfn / fluvial')) + ' |'
+    yield '|---|---|' + '---|---|---|' * len(all_threads)
+    for scenario in scenarios:
+        cells, batches = [], set()
+        for threads in all_threads:
+            ms = {b: milliseconds(results, scenario['name'], b, threads) for b in scenario['batches']}
+            ours = {b: of['fluvial'][0] for b, of in ms.items() if 'fluvial' in of}
+            batches |= set(ours)
+            cells.append(spread(ours.values()) if ours else '-')
+            cells += [ratio_cell([ms[b][p][0] / ours[b] for b in ours if p in ms[b]]) for p in PEERS]
+        if batches:
+            yield f'| {scenario["title"]} | {spread(batches, str)} | ' + ' | '.join(cells) + ' |'
+
+
+def readme_block(results, scenarios):
+    """Each scenario in a line, and in a sentence what comes of all of them."""
+    all_threads = results.values('threads', 'ms')
+    yield textwrap.fill(f'{quick(results)}{results.text("machine")}; {results.text("date")}; `make race`. Milliseconds of an '
+                        'iteration, and how many times longer the others take for theirs (of several batches the geometric '
+                        'mean, and the range):', 118)
+    yield ''
+    yield from readme_rows(results, scenarios, all_threads)
+    yield ''
+    for threads in all_threads:
+        for peer in PEERS:
+            found = list(ratios(results, scenarios, threads, peer))
+            most = list(bounds(results, scenarios, threads, peer))
+            if found:
+                bound = f'; at [the floor](docs/race.md#the-floor) {short(mean_ratio(most))}' if most else ''
+                yield (f'- {threads_text(threads)}, {len(found)} setting{"s" * (len(found) > 1)}: {peer} takes '
+                       f'{short(mean_ratio(found))} times as long (geometric mean; {short(min(found))} at least){bound}.')
+
+
+def performance_block(results, scenarios):
+    """Of each scenario the middle one of the batches that were measured, on the smallest number of threads."""
+    threads = results.values('threads', 'ms')[:1]
+
+    def middle(scenario):
+        there = [b for b in scenario['batches'] if milliseconds(results, scenario['name'], b, threads[0])]
+        return there[len(there) // 2:][:1]
+
+    yield textwrap.fill(f'{quick(results)}{results.text("machine")}; {results.text("date")}.', 118)
+    yield ''
+    yield by_threads(lambda t: profile_table(results, scenarios, t, middle), threads) or NOT_MEASURED
+
+
+BEGIN, END = '<!-- race: begin -->', '<!-- race: end -->'
+
+
+def between(path, lines):
+    """The file's text with these lines between its marks."""
+    text = path.read_text(encoding='utf-8')
+    if text.count(BEGIN) != 1 or text.count(END) != 1:
+        sys.exit(f'report: {path} needs one {BEGIN} and one {END}')
+    before, after = text.split(BEGIN)[0], text.split(END)[1]
+    return before + BEGIN + '\n' + '\n'.join(lines).rstrip() + '\n' + END + after
+
+
+def texts(results, scenarios, root):
+    """By file: what it should say."""
+    return {root / 'docs/race.md': page(results, scenarios),
+            root / 'docs/performance.md': between(root / 'docs/performance.md', performance_block(results, scenarios)),
+            root / 'README.md': between(root / 'README.md', readme_block(results, scenarios))}
+
+
+def pictures(results, scenarios, folder):
+    all_threads = results.values('threads', 'ms')
+    drawn = [speed_picture(results, scenarios, all_threads[-1], folder / 'race.png')] if all_threads else []
+    drawn += [quality_picture(results, s, folder / picture_name(s)) for s in scenarios if curves(results, s['name'])]
+    if not all(drawn):
+        print('report: without pictures: gnuplot is missing or failed', file=sys.stderr)
+
+
 def main():
-    source = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else HERE / 'results.csv'
-    folder = pathlib.Path(sys.argv[2]) if len(sys.argv) > 2 else ROOT / 'docs'
-    if not source.exists():
-        sys.exit(f'report: {source} is not there')
-    results = Results(source)
+    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser.add_argument('results', nargs='?', type=pathlib.Path, default=HERE / 'results.csv')
+    parser.add_argument('--check', action='store_true', help='write nothing; fail when a file is not what this makes')
+    parser.add_argument('--root', type=pathlib.Path, default=ROOT, help='of the tree whose files are made')
+    options = parser.parse_args()
+    if not options.results.exists():
+        sys.exit(f'report: {options.results} is not there')
+    results = Results(options.results)
     scenarios = json.loads((HERE / 'scenarios.json').read_text(encoding='utf-8'))
-    (folder / 'pictures').mkdir(parents=True, exist_ok=True)
-    (folder / 'race.md').write_text(page(results, scenarios, (folder / 'pictures').resolve()), encoding='utf-8')
-    print(folder / 'race.md')
+    made = texts(results, scenarios, options.root)
+    if options.check:
+        old = [str(path) for path, text in made.items() if path.read_text(encoding='utf-8') != text]
+        sys.exit(f'report: run bench/race/report.py: {", ".join(old)}' if old else 0)
+    (options.root / 'docs/pictures').mkdir(exist_ok=True)
+    pictures(results, scenarios, (options.root / 'docs/pictures').resolve())
+    for path, text in made.items():
+        path.write_text(text, encoding='utf-8')
+        print(path)
 
 
 if __name__ == '__main__':

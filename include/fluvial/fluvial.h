@@ -12,6 +12,7 @@
 #include "fluvial/objects.h"
 #include "fluvial/reward.h"
 #include "fluvial/run.h"
+#include "fluvial/seeds.h"
 #include "fluvial/status.h"
 #include "fluvial/structure.h"
 #include "fluvial/synth.h"

@@ -37,7 +37,8 @@ static void free_evaluator(flv_evaluator *e) {
   free(e);
 }
 
-static flv_status make_evaluator(flv_trainer *t, flv_error *err) {
+// shared: a workspace whose target to use; NULL: it is computed.
+static flv_status make_evaluator(flv_trainer *t, const flv_exact *shared, flv_error *err) {
   if (t->evaluator) return FLV_OK;
   flv_evaluator *e = calloc(1, sizeof *e);
   if (!e) return flv_fail(err, FLV_ENOMEM, "out of memory for the evaluation");
@@ -46,11 +47,14 @@ static flv_status make_evaluator(flv_trainer *t, flv_error *err) {
                             FLV_SLOT(e->index, FLV_EXACT_CHUNK)};
   e->block = flv_bind(2, slots);
   flv_status status =
-      e->block && flv_acts_init(&e->acts, t->policy.net, FLV_EXACT_CHUNK, false) == FLV_OK
+      e->block && flv_acts_init(&e->acts, t->policy.net, FLV_EXACT_CHUNK, false, false) == FLV_OK
           ? FLV_OK
           : flv_fail(err, FLV_ENOMEM, "out of memory for the evaluation");
-  if (status == FLV_OK && !(e->exact = flv_exact_new(t->env, t->reward, t->threads, err)))
-    status = err ? err->status : FLV_EINVAL;
+  if (status == FLV_OK) {
+    e->exact =
+        shared ? flv_exact_share(shared, err) : flv_exact_new(t->env, t->reward, t->threads, err);
+    if (!e->exact) status = err ? err->status : FLV_EINVAL;
+  }
   if (status != FLV_OK) {
     free_evaluator(e);
     return status;
@@ -78,11 +82,17 @@ bool flv_enumerable(const flv_env *env) {
 }
 
 flv_status flv_exact_of(flv_trainer *trainer, const flv_exact **exact, flv_error *err) {
-  FLV_TRY(make_evaluator(trainer, err));
+  FLV_TRY(make_evaluator(trainer, NULL, err));
   flv_evaluator *e = trainer->evaluator;
   FLV_TRY(flv_exact_terminating(e->exact, log_pf_of, e, err));
   *exact = e->exact;
   return FLV_OK;
+}
+
+flv_status flv_exact_share_target(flv_trainer *trainer, flv_trainer *first, flv_error *err) {
+  if (!flv_enumerable(first->env)) return FLV_OK;
+  FLV_TRY(make_evaluator(first, NULL, err));
+  return make_evaluator(trainer, first->evaluator->exact, err);
 }
 
 // ---- modes ----
@@ -230,7 +240,7 @@ flv_status flv_trainer_distribution(flv_trainer *trainer, double *p, double *tar
   if (!flv_enumerable(trainer->env))
     return flv_fail(err, FLV_EINVAL, "'%s' has too many states to enumerate (more than %d)",
                     trainer->env->name, MAX_ENUMERATED);
-  FLV_TRY(make_evaluator(trainer, err));
+  FLV_TRY(make_evaluator(trainer, NULL, err));
   const flv_exact *x = trainer->evaluator->exact;
   if (p)
     FLV_TRY(flv_exact_terminating(trainer->evaluator->exact, log_pf_of, trainer->evaluator, err));

@@ -45,6 +45,11 @@ bool flv_enumerable(const flv_env *env);
 // P_T at the present parameters, and the target; the trainer's own. Needs flv_enumerable.
 flv_status flv_exact_of(flv_trainer *trainer, const flv_exact **exact, flv_error *err);
 
+// Two trainers of one problem, the caller's environment and reward: the second's evaluations will
+// use the target that was computed for the first, which must outlive it. Before the second is
+// evaluated. Does nothing where the states cannot be enumerated.
+flv_status flv_exact_share_target(flv_trainer *trainer, flv_trainer *first, flv_error *err);
+
 // An evaluation by it; log_z, the learned one, is left 0.
 flv_status flv_evaluate_exactly(flv_trainer *trainer, const flv_exact **exact, flv_evaluation *out,
                                 flv_error *err);

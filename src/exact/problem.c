@@ -97,7 +97,7 @@ static flv_status make_memory(flv_problem *p, flv_error *err) {
   if (p->layered && p->layers.dag.n_nodes > nodes) nodes = p->layers.dag.n_nodes;
   FLV_TRY(flv_moments_init(&p->moments, g, err));
   FLV_TRY(flv_model_init(&p->model, g, 3 * nodes, err));
-  if (flv_acts_init(&p->acts, p->policy.net, FLV_PROBLEM_ROWS, true) != FLV_OK)
+  if (flv_acts_init(&p->acts, p->policy.net, FLV_PROBLEM_ROWS, true, false) != FLV_OK)
     return flv_fail(err, FLV_ENOMEM, "out of memory for the network");
   return FLV_OK;
 }

@@ -236,33 +236,46 @@ typedef struct whole { // what one block holds; freeing it frees all
   flv_exact_work work;
 } whole;
 
-flv_exact *flv_exact_new(const flv_env *env, const flv_reward *reward, int threads,
-                         flv_error *err) {
-  if (check_enumerable(env, err) != FLV_OK) return NULL;
-  flv_exact e = {.env = env, .n = env->n_states};
+// Memory of a workspace, of the target too where it is the workspace's own.
+static flv_exact *make_workspace(flv_exact e, bool own_target, flv_error *err) {
   flv_exact_work work;
   whole *all = NULL;
-  flv_slot slot[WORK_SLOTS + 5] = {FLV_SLOT(all, 1), FLV_SLOT(e.log_target, e.n),
-                                   FLV_SLOT(e.target, e.n), FLV_SLOT(e.log_p, e.n),
-                                   FLV_SLOT(e.p, e.n)};
-  work_slots(&work, env, slot + 5);
-  if (!flv_bind(WORK_SLOTS + 5, slot)) {
-    flv_fail(err, FLV_ENOMEM, "out of memory: exact evaluation of %s needs %lld MB", env->name,
-             (long long)(e.n / 32768));
-    return NULL;
+  flv_slot slot[WORK_SLOTS + 5] = {FLV_SLOT(all, 1), FLV_SLOT(e.log_p, e.n), FLV_SLOT(e.p, e.n)};
+  work_slots(&work, e.env, slot + 3);
+  int n = WORK_SLOTS + 3;
+  if (own_target) {
+    slot[n++] = (flv_slot)FLV_SLOT(e.log_target, e.n);
+    slot[n++] = (flv_slot)FLV_SLOT(e.target, e.n);
   }
-  if (flv_target(env, reward, threads, e.log_target, &e.log_z, err) != FLV_OK) {
-    flv_free(all);
+  if (!flv_bind(n, slot)) {
+    flv_fail(err, FLV_ENOMEM, "out of memory: exact evaluation of %s needs %lld MB", e.env->name,
+             (long long)(e.n / (own_target ? 32768 : 65536)));
     return NULL;
-  }
-  for (int64_t i = 0; i < e.n; i++) {
-    e.target[i] = exp(e.log_target[i]);
-    e.n_objects += e.log_target[i] > log_0;
   }
   all->work = work;
   all->exact = e;
   all->exact.work = &all->work;
   return &all->exact;
+}
+
+flv_exact *flv_exact_new(const flv_env *env, const flv_reward *reward, int threads,
+                         flv_error *err) {
+  if (check_enumerable(env, err) != FLV_OK) return NULL;
+  flv_exact *e = make_workspace((flv_exact){.env = env, .n = env->n_states}, true, err);
+  if (!e) return NULL;
+  if (flv_target(env, reward, threads, e->log_target, &e->log_z, err) != FLV_OK) {
+    flv_exact_free(e);
+    return NULL;
+  }
+  for (int64_t i = 0; i < e->n; i++) {
+    e->target[i] = exp(e->log_target[i]);
+    e->n_objects += e->log_target[i] > log_0;
+  }
+  return e;
+}
+
+flv_exact *flv_exact_share(const flv_exact *first, flv_error *err) {
+  return make_workspace(*first, false, err);
 }
 
 void flv_exact_free(flv_exact *exact) { flv_free(exact); }

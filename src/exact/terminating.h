@@ -42,6 +42,9 @@ typedef struct flv_exact {
 // reward must outlive it. FLV_EINVAL: not enumerable, or no object has positive reward; FLV_ENAN: a
 // reward is NaN or infinite. NULL on failure.
 flv_exact *flv_exact_new(const flv_env *env, const flv_reward *reward, int threads, flv_error *err);
+// Another workspace for the same problem, with the target of `first`, which must outlive it: for
+// samplers that are evaluated at the same time. NULL on failure (no memory).
+flv_exact *flv_exact_share(const flv_exact *first, flv_error *err);
 void flv_exact_free(flv_exact *exact); // accepts NULL
 
 // Fills log_p and p. FLV_ENAN where log P_F is NaN or positive, FLV_EINVAL if a step does not lead

@@ -233,6 +233,51 @@ flv_status flv_plot_curves(const char *png, const char *title, const char *x_lab
   return flv_picture_finish(&p, err);
 }
 
+// The first block: x, low, high.
+static void put_band(FILE *f, const flv_curve *middle, const double *low, const double *high,
+                     bool log_y) {
+  fprintf(f, "# range\n");
+  for (int k = 0; k < middle->n; k++)
+    if (drawable(middle->x[k], low[k], log_y) && drawable(middle->x[k], high[k], log_y))
+      fprintf(f, "%.17g %.17g %.17g\n", middle->x[k], low[k], high[k]);
+  fprintf(f, "\n\n");
+}
+
+flv_status flv_plot_spread(const char *png, const char *title, const char *x_label,
+                           const char *y_label, bool log_y, int n, const flv_curve *curves,
+                           const flv_curve *middle, const double *low, const double *high,
+                           flv_error *err) {
+  range x = range_empty(), y = range_empty();
+  if (n < 1) return flv_fail(err, FLV_EINVAL, "there are no curves to plot");
+  FLV_TRY(curve_ranges(&x, &y, log_y, n, curves, err));
+  flv_picture p = {0};
+  FLV_TRY(flv_picture_open(&p, png, err));
+  FILE *f = p.gp.f;
+  flv_picture_head(&p, CURVES_WIDTH, CURVES_HEIGHT);
+  put_curve_axes(f, title, x_label, y_label, x, y, log_y);
+  fprintf(f, "set key %s Left reverse noenhanced samplen 2 spacing 1.15\nplot \\\n  ",
+          legend_place(x, y, log_y, n < LEGEND_ROWS ? n : LEGEND_ROWS, curves));
+  put_band(p.dat.f, middle, low, high, log_y);
+  flv_picture_file(f, &p, ".dat");
+  fprintf(f, " index 0 using 1:2:3 with filledcurves fc rgb '#d5e5f2' title 'range'");
+  for (int i = 0; i <= n; i++) { // the middle last, on top
+    const int written = put_curve(p.dat.f, i < n ? &curves[i] : middle);
+    const int stride = (written + DRAWN_MAX - 1) / DRAWN_MAX;
+    fputs(", \\\n  ", f);
+    flv_picture_file(f, &p, ".dat");
+    fprintf(f, " index %d", i + 1);
+    if (stride > 1) fprintf(f, " every %d::%d", stride, (written - 1) % stride);
+    fprintf(f, " using 1:2 with lines lw %s lc rgb '%s' ", i < n ? "0.8" : "2.4",
+            i < n ? "#8fb8d6" : line_colours[0]);
+    if (i > 0 && i < n)
+      fprintf(f, "notitle");
+    else
+      fprintf(f, "title '%s'", i < n ? "each seed" : "median");
+  }
+  fprintf(f, "\n");
+  return flv_picture_finish(&p, err);
+}
+
 // ---- heat maps ----
 
 // viridis (van der Walt and Smith, 2015) at eleven equal steps: perceptually even, safe for

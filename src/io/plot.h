@@ -28,6 +28,13 @@ flv_status flv_plot_curves(const char *png, const char *title, const char *x_lab
                            const char *y_label, bool log_y, int n, const flv_curve *curves,
                            flv_error *err);
 
+// The same kind of picture of n curves that are repetitions of one: thin and faint, and over them
+// their middle; between low and high, [middle->n] over its x, the band is filled.
+flv_status flv_plot_spread(const char *png, const char *title, const char *x_label,
+                           const char *y_label, bool log_y, int n, const flv_curve *curves,
+                           const flv_curve *middle, const double *low, const double *high,
+                           flv_error *err);
+
 // Heat maps side by side with one colour scale, from 0 to the largest value. The scale is the
 // values' power `gamma` (1: linear, 0.5 shows faint parts); values that are not finite stay white.
 // Maps that all have one row or one column are drawn as profiles instead, the first filled, without

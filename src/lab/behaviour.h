@@ -27,7 +27,7 @@ flv_status flv_lab_behaviours(flv_lab_behaviour *list, int *n, const char *words
 int64_t flv_lab_age(const flv_lab_behaviour *behaviour);
 flv_explore flv_lab_explore(const flv_lab_behaviour *behaviour);
 
-// log pi of every move, [n_moves], from that policy's log P_F; what flv_explore_log_pi does.
+// log pi of every move, [n_moves], from that policy's log P_F; what flv_explore_pi does.
 void flv_lab_log_pi(double *log_pi, const flv_graph *graph, const double *log_pf,
                     const flv_lab_behaviour *behaviour);
 

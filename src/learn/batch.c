@@ -35,7 +35,7 @@ flv_status flv_batch_init(flv_batch *batch, const flv_policy *policy, int max_n,
       FLV_SLOT(b.open, n)};
   b.block = flv_bind(sizeof slots / sizeof *slots, slots);
   if (!b.block || flv_intern_init(&b.rows, env->state_size, b.max_rows) != 0 ||
-      flv_acts_init(&b.acts, policy->net, b.max_rows, training) != FLV_OK) {
+      flv_acts_init(&b.acts, policy->net, b.max_rows, training, true) != FLV_OK) {
     flv_batch_free(&b);
     return flv_fail(err, FLV_ENOMEM, "out of memory for a batch of %d trajectories, %lld states",
                     max_n, (long long)rows);
@@ -59,11 +59,17 @@ void flv_batch_clear(flv_batch *batch) {
   flv_intern_clear(&batch->rows);
 }
 
-int flv_batch_row(flv_batch *batch, const void *state) {
-  if (batch->interned) return flv_intern_row(&batch->rows, state);
-  flv_intern *rows = &batch->rows;
+static int add_row(flv_batch *b, const void *state) {
+  if (b->interned) return flv_intern_row(&b->rows, state);
+  flv_intern *rows = &b->rows;
   memcpy(rows->states + (size_t)rows->n * rows->state_size, state, rows->state_size);
   return rows->n++;
+}
+
+int flv_batch_row(flv_batch *batch, const void *state, int from) {
+  const int known = batch->rows.n, row = add_row(batch, state);
+  if (row == known) flv_acts_link(&batch->acts, row, from);
+  return row;
 }
 
 typedef struct range {

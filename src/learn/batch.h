@@ -53,8 +53,9 @@ flv_status flv_batch_init(flv_batch *batch, const flv_policy *policy, int max_n,
 void flv_batch_free(flv_batch *batch);
 void flv_batch_clear(flv_batch *batch);
 
-// Row of a state, new or known.
-int flv_batch_row(flv_batch *batch, const void *state);
+// Row of a state, new or known. from: row of a state that differs little from it, as the one before
+// it on its trajectory; -1: none is known.
+int flv_batch_row(flv_batch *batch, const void *state, int from);
 
 static inline const unsigned char *flv_batch_state(const flv_batch *batch, int row) {
   return batch->rows.states + (size_t)row * batch->rows.state_size;

@@ -3,7 +3,6 @@
 #include <math.h>
 
 #include "base/logmath.h"
-#include "learn/logits.h"
 
 enum { CONSTANT, LINEAR, COSINE };
 enum { MIXTURE, COMPONENT };
@@ -97,31 +96,36 @@ static shares share_uniformly(const flv_explore *explore, const flv_env *env, co
   return (shares){mass * explore->stop_gamma, mass * (1.0 - explore->stop_gamma) / (legal - 1)};
 }
 
-void flv_explore_log_uniform(const flv_explore *explore, const flv_env *env, const uint8_t *mask,
-                             double *log_p) {
+void flv_explore_uniform(const flv_explore *explore, const flv_env *env, const uint8_t *mask,
+                         double *pi) {
   const shares p = share_uniformly(explore, env, mask, 1.0);
-  const double log_exit = log(p.exit), log_other = log(p.other);
   for (int a = 0; a < env->n_actions; a++)
-    log_p[a] = !mask[a] ? -HUGE_VAL : a == env->exit_action ? log_exit : log_other;
+    pi[a] = !mask[a] ? 0.0 : a == env->exit_action ? p.exit : p.other;
 }
 
-void flv_explore_log_pi(const flv_explore *explore, const flv_policy *policy, const float *logits,
-                        const uint8_t *mask, double *log_pi) {
-  const int n = policy->env->n_actions;
-  flv_policy_logits(policy, logits, mask, log_pi);
-  for (int a = 0; a < n; a++) {
-    const double bias = a == policy->env->exit_action ? explore->exit_bias : 0.0;
-    if (mask[a]) log_pi[a] = (log_pi[a] - bias) / explore->temperature;
-  }
-  const double norm = flv_logsumexp(n, log_pi);
-  if (!(norm > -HUGE_VAL)) return;
+// Tempered: softmax over legal a of (log P_F(a) - [a = exit] bias) / temperature, since log P_F is
+// u less a constant.
+static void temper(const flv_explore *explore, const flv_env *env, const double *log_pf,
+                   double *pi) {
+  const int n = env->n_actions, exit = env->exit_action;
+  for (int a = 0; a < n; a++) pi[a] = log_pf[a] / explore->temperature;
+  if (exit >= 0) pi[exit] = (log_pf[exit] - explore->exit_bias) / explore->temperature;
+  flv_softmax(n, pi, pi);
+}
+
+void flv_explore_pi(const flv_explore *explore, const flv_env *env, const double *log_pf,
+                    const uint8_t *mask, double *pi) {
+  const int n = env->n_actions, exit = env->exit_action;
+  if (explore->temperature < 1.0 || explore->temperature > 1.0 || explore->exit_bias < 0.0 ||
+      explore->exit_bias > 0.0)
+    temper(explore, env, log_pf, pi);
+  else
+    flv_exp_row(n, log_pf, pi);
   const double epsilon = explore->component ? 0.0 : explore->epsilon;
-  const shares uniform = share_uniformly(explore, policy->env, mask, epsilon);
+  if (!(epsilon > 0.0)) return;
+  const shares uniform = share_uniformly(explore, env, mask, epsilon);
   for (int a = 0; a < n; a++) {
-    if (!mask[a]) continue;
-    log_pi[a] -= norm;
-    if (epsilon > 0.0)
-      log_pi[a] = log((1.0 - epsilon) * exp(log_pi[a]) +
-                      (a == policy->env->exit_action ? uniform.exit : uniform.other));
+    const double mixed = (1.0 - epsilon) * pi[a] + (a == exit ? uniform.exit : uniform.other);
+    pi[a] = mask[a] ? mixed : 0.0;
   }
 }

@@ -48,13 +48,13 @@ flv_status flv_explore_check(const void *cfg, const flv_env *env, flv_error *err
 
 // The uniform policy, as with epsilon 1; nothing of the networks is in it.
 flv_explore flv_explore_uniformly(const void *cfg);
-// log r of one state [n_actions].
-void flv_explore_log_uniform(const flv_explore *explore, const flv_env *env, const uint8_t *mask,
-                             double *log_p);
+// r of one state [n_actions]; 0 where mask is 0.
+void flv_explore_uniform(const flv_explore *explore, const flv_env *env, const uint8_t *mask,
+                         double *pi);
 
-// Behaviour log-probabilities of one state from the network's logits [n_actions]; log q where
-// components are recorded.
-void flv_explore_log_pi(const flv_explore *explore, const flv_policy *policy, const float *logits,
-                        const uint8_t *mask, double *log_pi);
+// Behaviour probabilities of one state [n_actions] from log P_F there; q where components are
+// recorded. 0 where mask is 0.
+void flv_explore_pi(const flv_explore *explore, const flv_env *env, const double *log_pf,
+                    const uint8_t *mask, double *pi);
 
 #endif

@@ -43,7 +43,7 @@ static void expand_along(flv_inflow *f, flv_batch *b, int back) {
   env->ops->unstep(env, n, f->states, f->back);
   for (int k = 0; k < n; k++) {
     const size_t at = (size_t)f->from[k] * width + (size_t)back;
-    f->parent[at] = flv_batch_row(b, f->states + (size_t)k * size);
+    f->parent[at] = flv_batch_row(b, f->states + (size_t)k * size, f->from[k]);
     f->action[at] = f->taken[k];
   }
 }

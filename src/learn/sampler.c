@@ -4,7 +4,9 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "base/logmath.h"
 #include "base/memory.h"
+#include "learn/logits.h"
 
 flv_status flv_sampler_init(flv_sampler *sampler, const flv_batch *batch, flv_error *err) {
   flv_sampler s = {.env = batch->env};
@@ -17,7 +19,8 @@ flv_status flv_sampler_init(flv_sampler *sampler, const flv_batch *batch, flv_er
                             FLV_SLOT(s.terminal, n),
                             FLV_SLOT(s.head, n),
                             FLV_SLOT(s.log_one, s.env->n_actions),
-                            FLV_SLOT(s.log_pi, (size_t)batch->max_rows * (size_t)s.env->n_actions)};
+                            FLV_SLOT(s.pi_one, s.env->n_actions),
+                            FLV_SLOT(s.pi, (size_t)batch->max_rows * (size_t)s.env->n_actions)};
   s.block = flv_bind(sizeof slots / sizeof *slots, slots);
   if (!s.block)
     return flv_fail(err, FLV_ENOMEM, "out of memory for sampling %d trajectories", batch->max_n);
@@ -30,50 +33,54 @@ void flv_sampler_free(flv_sampler *sampler) {
   *sampler = (flv_sampler){0};
 }
 
-// The action whose interval of the cumulative distribution holds u; rounding at the top falls to
-// the last action that has any probability.
-static int draw(int n, const double *log_p, double u) {
+// The action whose interval of the cumulative distribution holds u, 0 <= u < 1; rounding at the top
+// falls to the last action that has any probability.
+static int draw(int n, const double *p, double u) {
   int last = 0;
   for (int a = 0; a < n; a++) {
-    if (!(log_p[a] > -HUGE_VAL)) continue;
+    if (!(p[a] > 0.0)) continue;
     last = a;
-    u -= exp(log_p[a]);
+    u -= p[a];
     if (u < 0.0) return a;
   }
   return last;
 }
 
-// Behaviour log-probabilities of one row, kept for those who come to it later.
-static const double *behaviour(flv_sampler *s, const flv_batch *b, const flv_policy *policy,
-                               const flv_explore *explore, int row) {
+// The same from logarithms. A block's exponentials are taken together, and blocks below u are passed
+// over by their sums.
+static int draw_log(int n, const double *log_p, double u) {
+  enum { BLOCK = 64 };
+  double p[BLOCK];
+  for (int first = 0; first < n; first += BLOCK) {
+    const int m = n - first < BLOCK ? n - first : BLOCK;
+    const double sum = flv_exp_row(m, log_p + first, p);
+    if (u < sum) return first + draw(m, p, u);
+    u -= sum;
+  }
+  int last = n - 1;
+  while (last > 0 && !(log_p[last] > -HUGE_VAL)) last--;
+  return last;
+}
+
+// Behaviour probabilities of one row, kept for those who come to it later.
+static const double *behaviour(flv_sampler *s, const flv_batch *b, const flv_explore *explore,
+                               int row) {
   const size_t n = (size_t)s->env->n_actions;
-  if (!explore->active) return b->log_pf + (size_t)row * n;
-  const float *logits = b->acts.value[policy->pf];
   if (s->filling != b->filling) s->explored = 0;
   s->filling = b->filling;
   for (; s->explored < b->evaluated; s->explored++) {
     const size_t at = (size_t)s->explored * n;
-    flv_explore_log_pi(explore, policy, logits + at, b->mask + at, s->log_pi + at);
+    flv_explore_pi(explore, s->env, b->log_pf + at, b->mask + at, s->pi + at);
   }
-  return s->log_pi + (size_t)row * n;
-}
-
-// The same of one head of P_F.
-static const double *behaviour_of_head(flv_sampler *s, const flv_batch *b, const flv_policy *policy,
-                                       const flv_explore *explore, int head, int row) {
-  const size_t a = (size_t)s->env->n_actions, r = (size_t)row;
-  const size_t at = (r * (size_t)policy->n_heads + (size_t)head) * a;
-  flv_explore_log_pi(explore, policy, b->acts.value[policy->heads] + at, b->mask + r * a,
-                     s->log_one);
-  return s->log_one;
+  return s->pi + (size_t)row * n;
 }
 
 int flv_sampler_choose_uniformly(flv_sampler *sampler, const flv_explore *explore,
                                  const uint8_t *mask, const double u[2], double *log_pi) {
   flv_sampler *s = sampler;
-  flv_explore_log_uniform(explore, s->env, mask, s->log_one);
-  const int action = draw(s->env->n_actions, s->log_one, u[0]);
-  *log_pi = s->log_one[action];
+  flv_explore_uniform(explore, s->env, mask, s->pi_one);
+  const int action = draw(s->env->n_actions, s->pi_one, u[0]);
+  *log_pi = log(s->pi_one[action]);
   return action;
 }
 
@@ -82,13 +89,22 @@ int flv_sampler_choose(flv_sampler *sampler, const flv_batch *batch, const flv_p
                        double *log_pi) {
   flv_sampler *s = sampler;
   const int n = s->env->n_actions;
+  const size_t r = (size_t)row, a = (size_t)n;
+  const uint8_t *mask = batch->mask + r * a;
+  const double *log_p = batch->log_pf + r * a, *pi = NULL;
   if (explore->component && u[1] < explore->epsilon)
-    return flv_sampler_choose_uniformly(s, explore, batch->mask + (size_t)row * (size_t)n, u,
-                                        log_pi);
-  const double *log_p = explore->heads > 0 ? behaviour_of_head(s, batch, policy, explore, head, row)
-                                           : behaviour(s, batch, policy, explore, row);
-  const int action = draw(n, log_p, u[0]);
-  *log_pi = log_p[action];
+    return flv_sampler_choose_uniformly(s, explore, mask, u, log_pi);
+  if (explore->heads > 0) {
+    const size_t at = (r * (size_t)policy->n_heads + (size_t)head) * a;
+    flv_policy_log_pf(policy, batch->acts.value[policy->heads] + at, mask, s->log_one);
+    log_p = s->log_one;
+    if (explore->active) flv_explore_pi(explore, s->env, log_p, mask, s->pi_one);
+    pi = s->pi_one;
+  } else if (explore->active) {
+    pi = behaviour(s, batch, explore, row);
+  }
+  const int action = explore->active ? draw(n, pi, u[0]) : draw_log(n, log_p, u[0]);
+  *log_pi = explore->active ? log(pi[action]) : log_p[action];
   return action;
 }
 
@@ -130,7 +146,7 @@ static int advance(flv_sampler *s, flv_batch *b, int first, int n_active) {
   for (int k = 0; k < n; k++) {
     const int i = s->active[k];
     const size_t p = place(b, first + i, s->count[i]++);
-    b->row[p] = flv_batch_row(b, s->state + (size_t)k * size);
+    b->row[p] = flv_batch_row(b, s->state + (size_t)k * size, b->row[p - 1]);
     b->back[p] = s->back[k];
     b->action[p] = -1;
     if (env->exit_action < 0 && s->terminal[k]) continue;
@@ -147,7 +163,7 @@ static void start(flv_sampler *s, flv_batch *b, int n) {
     const size_t p = place(b, b->n + i, 0);
     s->active[i] = i;
     s->count[i] = 1;
-    b->row[p] = flv_batch_row(b, s->state + (size_t)i * s->env->state_size);
+    b->row[p] = flv_batch_row(b, s->state + (size_t)i * s->env->state_size, -1);
     b->back[p] = b->action[p] = -1;
     b->log_pi[b->n + i] = 0.0;
     b->open[b->n + i] = 0;
@@ -216,7 +232,7 @@ static void start_back(flv_sampler *s, flv_batch *b, const void *states, int n) 
     const size_t p = place(b, b->n + i, b->width - 1);
     s->active[i] = i;
     s->count[i] = 1;
-    b->row[p] = flv_batch_row(b, s->state + (size_t)i * s->env->state_size);
+    b->row[p] = flv_batch_row(b, s->state + (size_t)i * s->env->state_size, -1);
     b->action[p] = s->env->exit_action; // -1 where there is none
     b->log_pi[b->n + i] = 0.0;
     b->open[b->n + i] = 0;
@@ -235,7 +251,8 @@ static int draw_back(flv_sampler *s, flv_batch *b, int first, int n_active, flv_
     const size_t row = (size_t)b->row[p] * (size_t)k;
     b->back[p] = -1;
     if (s->count[i] == b->width || !memchr(b->mask_back + row, 1, (size_t)k)) continue;
-    const int back = draw(k, b->log_pb + row, flv_rng_uniform(rng, (uint32_t)i, (uint32_t)step));
+    const int back =
+        draw_log(k, b->log_pb + row, flv_rng_uniform(rng, (uint32_t)i, (uint32_t)step));
     b->log_pi[first + i] += b->log_pb[row + (size_t)back];
     b->back[p] = s->back[n] = back;
     s->active[n] = i;
@@ -260,7 +277,7 @@ void flv_sampler_run_back(flv_sampler *sampler, flv_batch *batch, const flv_poli
     for (int j = 0; j < n_active; j++) {
       const int i = s->active[j];
       const size_t p = place(b, first + i, b->width - ++s->count[i]);
-      b->row[p] = flv_batch_row(b, s->state + (size_t)j * env->state_size);
+      b->row[p] = flv_batch_row(b, s->state + (size_t)j * env->state_size, b->row[p + 1]);
       b->action[p] = s->action[j];
     }
   }

@@ -16,11 +16,11 @@ typedef struct flv_sampler { // working memory of one step of all trajectories
   int32_t *active;                // [max_n] their trajectories
   int32_t *action, *back, *count; // [max_n]; count: positions so far
   uint8_t *terminal;              // [max_n]
-  double *log_pi;                 // [max_rows, n_actions] behaviour, when it differs from P_F
-  int explored;                   // rows of log_pi that are filled
+  double *pi;                     // [max_rows, n_actions] behaviour, when it differs from P_F
+  int explored;                   // rows of pi that are filled
   uint64_t filling;               // of the batch, to which they belong
   int32_t *head;                  // [max_n] of P_F that samples the trajectory, if there are any
-  double *log_one;                // [n_actions] behaviour at one state: of a head, or uniform
+  double *log_one, *pi_one; // [n_actions] at one state: of a head; behaviour of it, or uniform
   void *block;
 } flv_sampler;
 

@@ -3,8 +3,10 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/exp_double.h"
 #include "base/memory.h"
 #include "base/parallel.h"
+#include "base/simd.h"
 #include "learn/logits.h"
 
 enum { ROWS_PER_TASK = 512 };
@@ -131,11 +133,25 @@ typedef struct job {
   const flv_policy *policy;
 } job;
 
+FLV_SIMD static void score_logits(int n, const double *restrict d, double d_sum,
+                                  const double *restrict log_p, const uint8_t *restrict mask,
+                                  float *restrict d_logits) {
+  enum { LANES = 8 };
+  double lane[LANES] = {0}, total = -d_sum;
+  int a = 0;
+  for (; a + LANES <= n; a += LANES)
+    for (int k = 0; k < LANES; k++) lane[k] += d[a + k];
+  for (; a < n; a++) total += d[a];
+  for (int k = 0; k < LANES; k++) total += lane[k];
+  for (a = 0; a < n; a++) {
+    const float legal = (float)(d[a] - total * flv_exp_double(log_p[a]));
+    d_logits[a] = mask[a] ? legal : 0.0f;
+  }
+}
+
 void flv_score_logits(int n, const double *d, double d_sum, const double *log_p,
                       const uint8_t *mask, float *d_logits) {
-  double total = -d_sum;
-  for (int a = 0; a < n; a++) total += d[a];
-  for (int a = 0; a < n; a++) d_logits[a] = mask[a] ? (float)(d[a] - total * exp(log_p[a])) : 0.0f;
+  score_logits(n, d, d_sum, log_p, mask, d_logits);
 }
 
 static void logits_rows(void *context, int task) {
@@ -157,13 +173,28 @@ static void logits_rows(void *context, int task) {
   }
 }
 
+// d_pf and d_pb are zero but here. Only few entries of a row are not, so these are cleared one by
+// one: with many actions, whole rows cost as much as the softmax.
+static void clear_visited(flv_score *score, const flv_batch *batch) {
+  flv_score *s = score;
+  const flv_env *env = batch->env;
+  const size_t a = (size_t)env->n_actions, k = (size_t)env->n_back;
+  const int n_positions = batch->offset[batch->n];
+  if (s->out.log_inflow) // reaches rows that no trajectory visits
+    memset(s->d_pf, 0, (size_t)batch->rows.n * a * sizeof *s->d_pf);
+  for (int p = 0; p < n_positions; p++) {
+    const size_t r = (size_t)batch->row[p];
+    if (batch->action[p] >= 0) s->d_pf[r * a + (size_t)batch->action[p]] = 0.0;
+    if (batch->back[p] >= 0) s->d_pb[r * k + (size_t)batch->back[p]] = 0.0;
+    if (s->out.log_pf_exit) s->d_pf[r * a + (size_t)env->exit_action] = 0.0;
+  }
+}
+
 void flv_score_scatter(flv_score *score, flv_batch *batch, const flv_policy *policy, int threads) {
   flv_score *s = score;
   const flv_env *env = batch->env;
-  const size_t rows = (size_t)batch->rows.n, a = (size_t)env->n_actions, k = (size_t)env->n_back;
-  memset(s->d_pf, 0, rows * a * sizeof *s->d_pf);
-  memset(s->d_pb, 0, rows * k * sizeof *s->d_pb);
-  if (s->out.log_f) memset(s->d_log_f, 0, rows * sizeof *s->d_log_f);
+  const size_t a = (size_t)env->n_actions, k = (size_t)env->n_back;
+  if (s->out.log_f) memset(s->d_log_f, 0, (size_t)batch->rows.n * sizeof *s->d_log_f);
   const int n_positions = batch->offset[batch->n];
   for (int p = 0; p < n_positions; p++) {
     const size_t r = (size_t)batch->row[p];
@@ -176,4 +207,5 @@ void flv_score_scatter(flv_score *score, flv_batch *batch, const flv_policy *pol
   if (s->out.log_inflow) flv_inflow_scatter(&s->inflow, batch, s->d_pf, s->d_log_f);
   job j = {s, batch, policy};
   flv_parallel(threads, flv_chunk_count(batch->rows.n, ROWS_PER_TASK), logits_rows, &j);
+  clear_visited(s, batch);
 }

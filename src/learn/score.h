@@ -21,8 +21,9 @@ typedef struct flv_score {
   double *log_pf, *log_pb, *log_f, *log_pf_exit, *log_r_state; // [positions]
   double *log_inflow, *log_pf_target, *log_f_target;           // [positions]
   double *log_pf_exit_target;                                  // [positions]
-  double *d_log_n;               // [max_rows] where P_B's rule needs it
-  double *d_pf, *d_pb, *d_log_f; // [max_rows, n_actions | n_back | 1]
+  double *d_log_n;     // [max_rows] where P_B's rule needs it
+  double *d_pf, *d_pb; // [max_rows, n_actions | n_back] zero outside flv_score_scatter
+  double *d_log_f;     // [max_rows]
   void *block;
 } flv_score;
 

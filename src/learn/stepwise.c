@@ -88,7 +88,7 @@ void flv_stepwise_step(flv_stepwise *stepwise, const flv_policy *policy, const f
   const flv_env *env = b->env;
   const size_t size = env->state_size;
   flv_batch_clear(b);
-  for (int e = 0; e < s->n; e++) b->row[e] = flv_batch_row(b, s->state + (size_t)e * size);
+  for (int e = 0; e < s->n; e++) b->row[e] = flv_batch_row(b, s->state + (size_t)e * size, -1);
   if (explore->epsilon < 1.0)
     flv_batch_evaluate_pf(b, policy, threads);
   else

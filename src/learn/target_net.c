@@ -50,6 +50,8 @@ void flv_target_net_evaluate(flv_target_net *target, const flv_batch *batch, int
   flv_batch_clear(shadow);
   memcpy(shadow->rows.states, batch->rows.states, (size_t)batch->rows.n * batch->rows.state_size);
   shadow->rows.n = batch->rows.n;
+  for (int r = 0; batch->acts.change && r < batch->rows.n; r++)
+    flv_acts_link(&shadow->acts, r, batch->acts.change[r].from);
   flv_batch_evaluate_pf(shadow, &target->policy, threads);
   flv_batch_evaluate_rest(shadow, &target->policy, threads);
 }

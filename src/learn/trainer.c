@@ -105,6 +105,12 @@ static crew threads_now(flv_trainer *t) {
   return ways[flv_pace_begin(&t->pace)];
 }
 
+void flv_trainer_use_threads(flv_trainer *trainer, int threads) {
+  if (trainer->threads == threads) return;
+  trainer->threads = threads;
+  trainer->pace = (flv_pace){0}; // what was learned of the old number says nothing of the new one
+}
+
 // Fills the batch with the trajectories to train on, and evaluates their rows.
 static void collect(flv_trainer *t, crew threads) {
   flv_batch *b = &t->batch;

@@ -49,6 +49,9 @@ struct flv_trainer {
   void (*free_evaluator)(struct flv_evaluator *evaluator);
 };
 
+// From now on this many threads; no bit of the results depends on it. Between iterations only.
+void flv_trainer_use_threads(flv_trainer *trainer, int threads);
+
 // Seed of one stream of draws from the trained sampler; stream 0 has the run's own.
 uint64_t flv_trainer_seed(const flv_trainer *trainer, uint64_t stream);
 

@@ -76,9 +76,31 @@ static bool must_be_lean(const flv_net *net, size_t rows) {
   return floats > FLV_ACTS_KEPT / sizeof(float) / rows;
 }
 
-enum { SLOTS = 4 + 2 * FLV_NET_MAX_BUFFERS + 4 * FLV_NET_SHARDS };
+// What linked rows need. (Where n_nodes is 0 all readers of hot lists are EMBEDs.)
+static int add_links(flv_acts *a, const flv_net *net, bool training, flv_slot *slots) {
+  const size_t rows = (size_t)a->max_rows, branches = training ? rows / 2 + 1 : 0;
+  size_t widest = 0;
+  int n = 0;
+  for (int i = 0; i < net->n_ops; i++) {
+    const int y = net->op[i].y;
+    const size_t width = (size_t)net->width[y];
+    if (net->op[i].id != FLV_OP_EMBED) continue;
+    slots[n++] = (flv_slot)FLV_SLOT(a->sum[y], rows * width);
+    if (widest < width) widest = width;
+  }
+  slots[n++] = (flv_slot)FLV_SLOT(a->change, rows);
+  slots[n++] = (flv_slot)FLV_SLOT(a->chain, rows);
+  slots[n++] = (flv_slot)FLV_SLOT(a->branch, training ? rows : 0);
+  slots[n++] = (flv_slot)FLV_SLOT(a->spare, branches);
+  slots[n++] = (flv_slot)FLV_SLOT(a->tree, branches * widest);
+  slots[n++] = (flv_slot)FLV_SLOT(a->weights, training ? (size_t)net->n_features * widest : 0);
+  return n;
+}
 
-flv_status flv_acts_init(flv_acts *acts, const flv_net *net, int max_rows, bool training) {
+enum { SLOTS = 9 + 3 * FLV_NET_MAX_BUFFERS + 4 * FLV_NET_SHARDS };
+
+flv_status flv_acts_init(flv_acts *acts, const flv_net *net, int max_rows, bool training,
+                         bool linked) {
   flv_acts a = {.max_rows = max_rows, .plan = plan_backward(net)};
   const size_t rows = (size_t)max_rows, most = (size_t)flv_chunk_rows(net);
   const size_t chunk = rows < most ? rows : most;
@@ -107,6 +129,8 @@ flv_status flv_acts_init(flv_acts *acts, const flv_net *net, int max_rows, bool 
     slots[n++] = (flv_slot)FLV_SLOT(a.table_grad[s], net->n_table);
     slots[n++] = (flv_slot)FLV_SLOT(a.slot[s][0], slot_floats);
   }
+  const bool links = linked && net->n_nodes == 0 && net->n_hot >= FLV_LINK_HOT;
+  if (links) n += add_links(&a, net, training, slots + n);
   a.block = flv_bind(n, slots);
   if (!a.block) return FLV_ENOMEM;
   for (int s = 0; s < a.n_shards; s++)
@@ -119,6 +143,7 @@ flv_status flv_acts_init(flv_acts *acts, const flv_net *net, int max_rows, bool 
       if (!is_kept(net, b, a.lean)) at += padded(chunk * floats_per_state(net, b));
     }
   }
+  for (int r = 0; links && r < max_rows; r++) a.change[r].from = -1;
   flv_blas_single();
   *acts = a;
   return FLV_OK;

@@ -109,10 +109,12 @@ void flv_net_backward(const flv_net *net, const float *params, flv_acts *acts, i
   b.want = flv_chunk_want(net, rows);
   b.chunks = flv_chunk_count(rows, b.want);
   b.shards = count_shards(net, acts, rows, b.chunks);
+  acts->swept = flv_links_pay(net, acts, rows);
   if (net->n_nodes == 0) clear_rest(net, &acts->plan, grad);
   flv_parallel(threads, b.shards, run_shard, &b);
   if (b.shards > 1)
     flv_parallel(threads, (int)((net->n_params + SUM_FLOATS - 1) / SUM_FLOATS), sum_range, &b);
+  if (acts->swept) flv_links_sweep(net, acts, rows, grad, threads);
   if (net->n_table > 0) {
     sum_tables(&b);
     run_ops(&b, 0, 0, 0, true, true);

@@ -9,7 +9,9 @@ enum {
   FEW_ROWS = 192,         // of a graph: nodes
   FEW_POSITIONS = 4096,   // of rows of positions: a block of few has rows enough for BLAS
   FEW_BLOCKS = 8,         // of few rows, at most about
-  BLOCK_STEP = 4,         // rows of a block of few: a multiple of this
+  BLOCK_STEP = 4,         // rows of a block of few: a multiple of this,
+  WIDE_STEP = 8,          // or of this, where each block reads more than
+  WIDE_WEIGHTS = 1 << 18, // this many weights, too many for the cache nearest by
   THREAD_FLOPS = 1 << 18, // below this all is done before a second thread has begun
 };
 _Static_assert((int)FEW_BLOCKS <= (int)FLV_NET_SHARDS, "a block has a shard's working memory");
@@ -22,12 +24,8 @@ typedef struct forward {
 } forward;
 
 static void run_rows(const forward *f, int shard, int begin, int end) {
+  if (f->acts->change && f->op0 == 0) flv_links_find(f->net, f->acts, f->row0 + begin, end - begin);
   flv_run_rows(f->net, f->params, f->acts, f->op0, f->op1, shard, f->row0 + begin, end - begin);
-}
-
-static int few_block_rows(int rows) {
-  const int step = FEW_BLOCKS * BLOCK_STEP;
-  return (rows + step - 1) / step * BLOCK_STEP;
 }
 
 static bool are_few(const flv_net *net, int rows) {
@@ -35,9 +33,25 @@ static bool are_few(const flv_net *net, int rows) {
   return rows * net->n_nodes <= (net->n_positions > 0 ? FEW_POSITIONS : FEW_ROWS);
 }
 
+static double weights_of(const forward *f) {
+  double weights = 0.0;
+  for (int i = f->op0; i < f->op1; i++) {
+    const flv_op *op = &f->net->op[i];
+    for (int k = 0; op->id == FLV_OP_LINEAR && k < op->n; k++)
+      if (op->x[k].w >= 0 || op->x[k].table >= 0)
+        weights += (double)f->net->width[op->x[k].x] * (double)f->net->width[op->y];
+  }
+  return weights;
+}
+
+static int few_block_rows(const forward *f) {
+  const int rows = weights_of(f) > WIDE_WEIGHTS ? WIDE_STEP : BLOCK_STEP, step = FEW_BLOCKS * rows;
+  return (f->rows + step - 1) / step * rows;
+}
+
 static void run_few(void *context, int block) {
   const forward *f = context;
-  const int size = few_block_rows(f->rows), begin = block * size;
+  const int size = few_block_rows(f), begin = block * size;
   run_rows(f, block, begin, begin + size < f->rows ? begin + size : f->rows);
 }
 
@@ -73,28 +87,18 @@ static void count_edges(const flv_net *net, flv_acts *acts, int row0, int row1) 
   }
 }
 
-static double flops_of(const forward *f) {
-  double weights = 0.0;
-  for (int i = f->op0; i < f->op1; i++) {
-    const flv_op *op = &f->net->op[i];
-    for (int k = 0; op->id == FLV_OP_LINEAR && k < op->n; k++)
-      if (op->x[k].w >= 0 || op->x[k].table >= 0)
-        weights += (double)f->net->width[op->x[k].x] * (double)f->net->width[op->y];
-  }
-  return 2.0 * f->rows * weights;
-}
-
 void flv_net_forward(const flv_net *net, const float *params, flv_acts *acts, int op0, int op1,
                      int row0, int row1, int threads) {
   forward f = {net, params, acts, op0, op1, row0, row1 - row0};
   if (f.rows <= 0 || op0 >= op1) return;
   if (net->n_nodes > 0 && net->n_positions == 0) count_edges(net, acts, row0, row1);
   if (net->n_nodes > 0 && row0 == 0) run_tables(net, params, acts);
+  acts->known = row0;
   if (acts->lean) f.op0 = 0; // what comes later reads what was not kept
   if (are_few(net, f.rows)) {
-    const int size = few_block_rows(f.rows);
-    flv_parallel(flops_of(&f) < THREAD_FLOPS ? 1 : threads, (f.rows + size - 1) / size, run_few,
-                 &f);
+    const int size = few_block_rows(&f);
+    flv_parallel(2.0 * f.rows * weights_of(&f) < THREAD_FLOPS ? 1 : threads,
+                 (f.rows + size - 1) / size, run_few, &f);
     return;
   }
   const int chunks = flv_chunk_count(f.rows, flv_chunk_want(net, f.rows));

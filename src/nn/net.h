@@ -161,6 +161,19 @@ typedef struct flv_plan {
   int n_slots, slot_width[FLV_NET_MAX_BUFFERS]; // floats per state, at most
 } flv_plan;
 
+// How the hot list of a row differs from that of an earlier row: its features [at, at + added) stand
+// where those have [at, at + removed). from -1: not linked to any. One feature is mostly all there
+// is: the first ones are repeated here, where passes over rows find them in cache.
+typedef struct flv_change {
+  int32_t from, at, added, removed;
+  int32_t in, out; // the first that is added, and removed, if any
+} flv_change;
+
+enum {
+  FLV_CHAIN_MOST = 63, // links to the first row of a chain, at most: rounding adds up along them
+  FLV_LINK_HOT = 12    // shorter lists are summed as fast as they are compared
+};
+
 // Activations: mutable, one per batch in flight. value[b] is [rows, width[b]] of all states, tables
 // apart. Where a graph network's would take more than FLV_ACTS_KEPT bytes, only inputs and outputs
 // are kept (lean): the others exist for one chunk of states at a time, and the backward pass
@@ -173,6 +186,20 @@ typedef struct flv_acts {
   float *value[FLV_NET_MAX_BUFFERS];
   float *grad[FLV_NET_MAX_BUFFERS]; // outputs: [max_rows, width], filled by the caller; else NULL
   float *table;                     // [n_table]
+
+  // Linked rows, of k-hot input with at least FLV_LINK_HOT features; else NULL. sum[y] of an EMBED
+  // holds [max_rows, width]: what goes into its activation, without bias, then, where `swept`, the
+  // gradient of that.
+  flv_change *change; // [max_rows]
+  uint8_t *chain;     // [max_rows] links to the row that begins the chain
+  float *sum[FLV_NET_MAX_BUFFERS];
+  int known;       // rows before this one had their sums when the forward pass under way began
+  bool swept;      // the backward pass under way collects gradients of weights along links
+  int32_t *branch; // [max_rows]; see links.c
+  int32_t *spare;  // [max_rows / 2 + 1]
+  double *tree;    // [max_rows / 2 + 1, width of the widest EMBED]
+  double *weights; // [n_features, width] of the widest EMBED
+
   flv_plan plan;
   int n_shards;                      // 0: forward only
   float *shard_grad[FLV_NET_SHARDS]; // [n_params]; shard 0 works in the caller's block
@@ -183,6 +210,16 @@ typedef struct flv_acts {
 } flv_acts;
 
 #define FLV_ACTS_KEPT ((size_t)2 << 30)
+
+// Row `row` was reached from row `from`, an earlier one, or from none (-1): to be said of every row
+// of linked acts before it is evaluated; nothing elsewhere. Chains are cut after FLV_CHAIN_MOST
+// links, so that rounding in them stays that of one sum over a whole list.
+static inline void flv_acts_link(flv_acts *acts, int row, int from) {
+  if (!acts->change) return;
+  const bool linked = from >= 0 && acts->chain[from] < FLV_CHAIN_MOST;
+  acts->change[row].from = linked ? from : -1;
+  acts->chain[row] = (uint8_t)(linked ? acts->chain[from] + 1 : 0);
+}
 
 flv_net *flv_net_new(void);
 void flv_net_free(flv_net *net); // accepts NULL
@@ -264,15 +301,17 @@ double flv_net_flops(const flv_net *net, double states, double edges);
 // for EMBED); layernorm gains 1, shifts 0. Padding is 0.
 void flv_net_init(const flv_net *net, uint64_t seed, float *params);
 
-// max_rows: the largest batch; training false: forward only. FLV_ENOMEM on failure. Sets BLAS to
-// one thread.
-flv_status flv_acts_init(flv_acts *acts, const flv_net *net, int max_rows, bool training);
+// max_rows: the largest batch; training false: forward only; linked: rows will be linked, where that
+// pays. FLV_ENOMEM on failure. Sets BLAS to one thread.
+flv_status flv_acts_init(flv_acts *acts, const flv_net *net, int max_rows, bool training,
+                         bool linked);
 void flv_acts_free(flv_acts *acts); // accepts zeroed acts
 
 // Ops [op0, op1) on rows (states) [row0, row1). Few rows: matrix products are cut by columns; many:
 // chunks of rows. The cuts depend on the shape alone. Graphs: rows are evaluated from 0 upwards
 // with the same params; tables are computed with row 0, and where a row's edges stand follows from
-// the rows before it.
+// the rows before it. Linked rows likewise: all ops on the rows before, and no backward pass
+// between.
 void flv_net_forward(const flv_net *net, const float *params, flv_acts *acts, int op0, int op1,
                      int row0, int row1, int threads);
 

@@ -24,7 +24,9 @@ static float *values_at(const flv_net *net, const flv_acts *acts, int b, int sha
 
 static float *gradients_at(const flv_net *net, const flv_acts *acts, int b, int shard, int row0) {
   if (net->per[b] == FLV_PER_NET) return acts->table_grad[shard] + net->table_offset[b];
-  if (net->output[b]) return acts->grad[b] + (size_t)row0 * (size_t)net->width[b];
+  const size_t at = (size_t)row0 * (size_t)net->width[b];
+  if (net->output[b]) return acts->grad[b] + at;
+  if (acts->swept && acts->sum[b]) return acts->sum[b] + at;
   return acts->slot[shard][acts->plan.slot[b]];
 }
 
@@ -71,6 +73,13 @@ flv_call flv_call_at(const flv_net *net, const float *params, const flv_acts *ac
   c.y = values_at(net, acts, op->y, shard, row0);
   c.hot = acts->hot + (size_t)row0 * (size_t)net->n_hot;
   if (net->n_nodes > 0) c.first_edge = acts->first_edge + row0;
+  if (acts->change) {
+    c.row0 = row0;
+    c.known = acts->known;
+    c.change = acts->change;
+    c.sum = acts->sum[op->y];
+    c.swept = acts->swept;
+  }
   for (int k = 0; k < op->n; k++) c.arg[k] = arg_at(net, params, acts, op, k, shard, row0, rows);
   if (op->w >= 0) {
     c.w_stride = (size_t)net->weight[op->w].cols;

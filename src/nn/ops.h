@@ -45,6 +45,11 @@ typedef struct flv_call {
   int states, n_nodes;
   const int32_t *first_edge; // [states + 1]; edge k of state s is row first_edge[s]-first_edge[0]+k
   flv_rows per;              // y
+  // EMBED on linked rows, all of these from row 0 on: row `row0` is the call's first.
+  int row0, known;
+  const flv_change *change; // [.. rows]; NULL: not linked
+  float *sum;               // [.. rows, n]
+  bool swept;
   const float *w, *b;
   size_t w_stride; // TABLE: between rows of w
   int heads;
@@ -81,6 +86,16 @@ flv_call flv_call_at(const flv_net *net, const float *params, const flv_acts *ac
 // The gradients of that call in the given shard, whose weights' gradients are in grad.
 void flv_call_gradients(const flv_net *net, const flv_acts *acts, int i, int shard, int row0,
                         float *grad, bool add_w, flv_call *c);
+
+// Finds how rows [row0, row0 + rows) differ from those that they are linked to, and cuts the links
+// that do not pay.
+void flv_links_find(const flv_net *net, const flv_acts *acts, int row0, int rows);
+
+// Does a backward pass over `rows` rows collect the gradients of EMBED's weights along links?
+bool flv_links_pay(const flv_net *net, const flv_acts *acts, int rows);
+
+// Those gradients, into grad, from the gradients of sums of rows [0, rows).
+void flv_links_sweep(const flv_net *net, flv_acts *acts, int rows, float *grad, int threads);
 
 // All ops of [op0, op1) but those of tables, or all of tables, forward.
 void flv_run_rows(const flv_net *net, const float *params, const flv_acts *acts, int op0, int op1,

@@ -42,6 +42,7 @@ typedef struct head {
   size_t in, out; // between rows of q, k, v, and of y
   const float *q, *k, *v, *dy;
   float *dq, *dk, *dv;
+  bool add;          // to dq, dk, dv, instead of overwriting them
   const float *seen; // [d, and up to a multiple of LANES]: 0 of masked nodes, else 1; NULL: no mask
 } head;
 
@@ -90,6 +91,7 @@ static inline head head_of(const flv_call *c, size_t state, int number, const fl
   h.dq = a->dx + row;
   h.dk = k->dx + row + k0;
   h.dv = v->dx + row + v0;
+  h.add = !one || a->add_dx;
   return h;
 }
 
@@ -98,8 +100,12 @@ static inline head head_of(const flv_call *c, size_t state, int number, const fl
 #include "nn/attention_tile.h"
 
 #if defined(__x86_64__)
-#define TARGET __attribute__((target("avx512f")))
+// Without vl and fma, products of vectors of 8 are neither fused nor take numbers from memory.
+#define TARGET __attribute__((target("avx512f,avx512vl,fma")))
 #define NAME(x) x##_avx512
+#if defined(__clang__) || __GNUC__ >= 12
+#define SHUFFLE __builtin_shufflevector
+#endif
 #include "nn/attention_tile.h"
 #define TARGET __attribute__((target("avx2,fma")))
 #define NAME(x) x##_avx2
@@ -113,7 +119,8 @@ typedef struct kernels {
 
 static kernels kernels_here(void) {
 #if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx512f")) return (kernels){attend_avx512, attend_back_avx512};
+  if (__builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("fma"))
+    return (kernels){attend_avx512, attend_back_avx512};
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
     return (kernels){attend_avx2, attend_back_avx2};
 #endif
@@ -127,7 +134,7 @@ static void clear_unless_added(const flv_arg *a) {
 }
 
 void flv_attention_backward(const flv_call *c) {
-  for (int k = 0; k < c->n_args; k++) clear_unless_added(&c->arg[k]);
+  for (int k = 0; c->n_args > 1 && k < c->n_args; k++) clear_unless_added(&c->arg[k]);
   kernels_here().backward(c);
 }
 

@@ -30,20 +30,23 @@ static inline int count_hot(int n_hot, const int32_t *hot) {
   return n;
 }
 
+static inline void gather_row(int n, int n_hot, const int32_t *hot, const float *w,
+                              float *restrict y) {
+  const size_t width = (size_t)n;
+  const int count = count_hot(n_hot, hot);
+  if (count == 0) memset(y, 0, width * sizeof *y);
+  int k = 0;
+  for (; k + 4 <= count; k += 4)
+    gather_4(n, k > 0, w + (size_t)hot[k] * width, w + (size_t)hot[k + 1] * width,
+             w + (size_t)hot[k + 2] * width, w + (size_t)hot[k + 3] * width, y);
+  for (; k + 2 <= count; k += 2)
+    gather_2(n, k > 0, w + (size_t)hot[k] * width, w + (size_t)hot[k + 1] * width, y);
+  if (k < count) gather_1(n, k > 0, w + (size_t)hot[k] * width, y);
+}
+
 FLV_SIMD static void embed_gather(int rows, int n, int n_hot, const int32_t *hot, const float *w,
                                   float *restrict y) {
-  const size_t width = (size_t)n;
-  for (int r = 0; r < rows; r++, hot += n_hot, y += width) {
-    const int count = count_hot(n_hot, hot);
-    if (count == 0) memset(y, 0, width * sizeof *y);
-    int k = 0;
-    for (; k + 4 <= count; k += 4)
-      gather_4(n, k > 0, w + (size_t)hot[k] * width, w + (size_t)hot[k + 1] * width,
-               w + (size_t)hot[k + 2] * width, w + (size_t)hot[k + 3] * width, y);
-    for (; k + 2 <= count; k += 2)
-      gather_2(n, k > 0, w + (size_t)hot[k] * width, w + (size_t)hot[k + 1] * width, y);
-    if (k < count) gather_1(n, k > 0, w + (size_t)hot[k] * width, y);
-  }
+  for (int r = 0; r < rows; r++, hot += n_hot, y += n) gather_row(n, n_hot, hot, w, y);
 }
 
 FLV_SIMD static void embed_scatter(int rows, int n, int n_hot, const int32_t *hot,
@@ -56,17 +59,60 @@ FLV_SIMD static void embed_scatter(int rows, int n, int n_hot, const int32_t *ho
     }
 }
 
+// sum = that of another row + the rows of w that are added - those that are removed; y = sum
+static inline void gather_change(int n, const flv_change *change, const int32_t *hot,
+                                 const int32_t *hot_from, const float *restrict sum_from,
+                                 const float *w, float *restrict sum) {
+  const size_t width = (size_t)n;
+  if (change->added == 1 && change->removed == 1) {
+    const float *in = w + (size_t)change->in * width, *out = w + (size_t)change->out * width;
+    for (int j = 0; j < n; j++) sum[j] = sum_from[j] + (in[j] - out[j]);
+    return;
+  }
+  memcpy(sum, sum_from, width * sizeof *sum);
+  for (int k = 0; k < change->added; k++) {
+    const float *in = w + (size_t)hot[change->at + k] * width;
+    for (int j = 0; j < n; j++) sum[j] += in[j];
+  }
+  for (int k = 0; k < change->removed; k++) {
+    const float *out = w + (size_t)hot_from[change->at + k] * width;
+    for (int j = 0; j < n; j++) sum[j] -= out[j];
+  }
+}
+
+// From the sum of the row that a row is linked to, where that exists: it was there before the call's
+// pass began, or it is an earlier row of the call. Other rows of that pass may be under way.
+FLV_SIMD static void embed_follow(const flv_call *c) {
+  const size_t width = (size_t)c->n, k = (size_t)c->n_hot;
+  for (int r = 0; r < c->rows; r++) {
+    const flv_change *change = &c->change[c->row0 + r];
+    const int from = change->from;
+    const int32_t *hot = c->hot + (size_t)r * k;
+    float *sum = c->sum + (size_t)(c->row0 + r) * width;
+    if (from >= 0 && (from < c->known || from >= c->row0))
+      gather_change(c->n, change, hot, c->hot + (ptrdiff_t)(from - c->row0) * c->n_hot,
+                    c->sum + (size_t)from * width, c->w, sum);
+    else
+      gather_row(c->n, c->n_hot, hot, c->w, sum);
+    memcpy(c->y + (size_t)r * width, sum, width * sizeof *sum);
+  }
+}
+
 void flv_embed_forward(const flv_call *c) {
   for (int i = 0; i < c->rows * c->n_hot; i++) {
     assert(c->hot[i] >= -1 && c->hot[i] < c->n_features);
     assert(c->hot[i] == -1 || i % c->n_hot == 0 || c->hot[i - 1] >= 0);
   }
-  embed_gather(c->rows, c->n, c->n_hot, c->hot, c->w, c->y);
+  if (c->change)
+    embed_follow(c);
+  else
+    embed_gather(c->rows, c->n, c->n_hot, c->hot, c->w, c->y);
   flv_act_forward(c->act, c->rows, c->n, c->b, c->y);
 }
 
 void flv_embed_backward(const flv_call *c) {
   flv_act_backward(c->act, c->rows, c->n, c->y, c->dy, c->db, c->add_w);
+  if (c->swept) return; // dv stays where it is until all rows have theirs
   if (!c->add_w) memset(c->dw, 0, (size_t)c->n_features * (size_t)c->n * sizeof *c->dw);
   embed_scatter(c->rows, c->n, c->n_hot, c->hot, c->dy, c->dw);
 }

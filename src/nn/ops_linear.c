@@ -32,6 +32,7 @@ void flv_linear_forward(const flv_call *c) {
 // seven times as long (OpenBLAS 0.3.21, 256 inputs, 16 down to 1 columns) as this sum of outer
 // products, kept transposed so that its inner loop runs over the input.
 enum { NARROW = 12, NARROW_FLOATS = 8192 };
+enum { TURNED_FLOATS = 1 << 16, TURNED_ROWS = 96, SQUARE = 16 };
 
 // gt[n, in] += dv' x, four rows at a time.
 FLV_SIMD static void linear_narrow(int rows, int in, int n, const float *restrict x,
@@ -80,17 +81,35 @@ static void inputs_narrow(const flv_call *c, const flv_arg *a) {
   linear_spread(c->rows, a->in, c->n, a->add_dx, c->dy, wt, a->dx);
 }
 
+// wt[n, in] = w'[in, n], square by square.
+FLV_SIMD static void linear_turn(int in, int n, const float *restrict w, float *restrict wt) {
+  for (int i0 = 0; i0 < in; i0 += SQUARE)
+    for (int j0 = 0; j0 < n; j0 += SQUARE) {
+      const int i1 = i0 + SQUARE < in ? i0 + SQUARE : in, j1 = j0 + SQUARE < n ? j0 + SQUARE : n;
+      for (int j = j0; j < j1; j++)
+        for (int i = i0; i < i1; i++) wt[j * in + i] = w[i * n + j];
+    }
+}
+
+// dx by the kernels of the forward product, on transposed weights. False: not of this shape.
+static bool inputs_turned(const flv_call *c, const flv_arg *a) {
+  _Alignas(64) float wt[TURNED_FLOATS];
+  if (a->in * c->n > TURNED_FLOATS || c->rows < TURNED_ROWS) return false;
+  linear_turn(a->in, c->n, a->w, wt);
+  return flv_few_rows(c->rows, c->n, a->in, a->add_dx, c->dy, wt, a->dx);
+}
+
 static void product_backward(const flv_call *c, const flv_arg *a) {
   const bool narrow = c->n <= NARROW && a->in * c->n <= NARROW_FLOATS;
   if (narrow)
     weights_narrow(c, a);
-  else
+  else if (!flv_few_weights(c->rows, a->in, c->n, c->add_w, a->x, c->dy, a->dw))
     cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, a->in, c->n, c->rows, 1.0f, a->x, a->in,
                 c->dy, c->n, c->add_w ? 1.0f : 0.0f, a->dw, c->n);
   if (!a->dx) return;
   if (narrow)
     inputs_narrow(c, a);
-  else
+  else if (!inputs_turned(c, a))
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, c->rows, a->in, c->n, 1.0f, c->dy, c->n,
                 a->w, c->n, a->add_dx ? 1.0f : 0.0f, a->dx, a->in);
 }

@@ -12,67 +12,74 @@
 #include "base/simd.h"
 #include "nn/ops.h"
 
-enum { LANES = 16 };
+enum { LANES = 16, GROUP = 8 }; // GROUP: rows at a time
 
+// Sum over lanes, in pairs.
 static inline float lanes_sum(const float *lane) {
-  float sum = 0.0f;
-  for (int k = 0; k < LANES; k++) sum += lane[k];
-  return sum;
+  float h[LANES / 2], q[LANES / 4];
+  for (int k = 0; k < LANES / 2; k++) h[k] = lane[k] + lane[k + LANES / 2];
+  for (int k = 0; k < LANES / 4; k++) q[k] = h[k] + h[k + LANES / 4];
+  return (q[0] + q[2]) + (q[1] + q[3]);
 }
 
-// sum_j (x_j - shift), sum_j (x_j - shift)^2, in 16 lanes.
-static inline void row_moments(int n, const float *x, float shift, float *sum, float *square) {
-  float s[LANES] = {0}, q[LANES] = {0};
-  int j = 0;
-  for (; j + LANES <= n; j += LANES)
+// sum_j (x_j - shift)^power, in 16 lanes; power 1 or 2.
+static inline float row_moment(int n, int power, const float *x, float shift) {
+  float s[LANES] = {0};
+  const int whole = n / LANES * LANES;
+  for (int j = 0; j < whole; j += LANES)
     for (int k = 0; k < LANES; k++) {
       const float d = x[j + k] - shift;
-      s[k] += d;
-      q[k] += d * d;
+      s[k] += power == 1 ? d : d * d;
     }
-  for (int k = 0; j < n; j++, k++) {
-    const float d = x[j] - shift;
-    s[k] += d;
-    q[k] += d * d;
+  for (int k = 0; k < n - whole; k++) {
+    const float d = x[whole + k] - shift;
+    s[k] += power == 1 ? d : d * d;
   }
-  *sum = lanes_sum(s);
-  *square = lanes_sum(q);
+  return lanes_sum(s);
 }
 
-// Two passes, so that a large mean does not eat the variance.
-static inline void row_stats(int n, const float *x, float *mean, float *scale) {
-  float sum, square, rest;
-  row_moments(n, x, 0.0f, &sum, &square);
-  *mean = sum / (float)n;
-  row_moments(n, x, *mean, &rest, &square);
-  *scale = 1.0f / sqrtf(square / (float)n + 1e-5f);
+// Of a group of rows, whose sums do not wait for each other. Two passes over each, so that a large
+// mean does not eat the variance.
+static inline void group_stats(int rows, int n, const float *x, float *mean, float *scale) {
+  const float part = 1.0f / (float)n;
+  for (int r = 0; r < rows; r++) mean[r] = row_moment(n, 1, x + (size_t)r * (size_t)n, 0.0f) * part;
+  for (int r = 0; r < rows; r++) scale[r] = row_moment(n, 2, x + (size_t)r * (size_t)n, mean[r]);
+  for (int r = 0; r < rows; r++) scale[r] = 1.0f / sqrtf(scale[r] * part + 1e-5f);
 }
 
 FLV_SIMD static void layernorm_rows(int rows, int n, const float *restrict x,
                                     const float *restrict g, const float *restrict b,
                                     float *restrict y) {
-  for (int r = 0; r < rows; r++, x += n, y += n) {
-    float mean, scale;
-    row_stats(n, x, &mean, &scale);
-    for (int j = 0; j < n; j++) y[j] = g[j] * ((x[j] - mean) * scale) + b[j];
+  float mean[GROUP] = {0}, scale[GROUP] = {0};
+  for (int r0 = 0; r0 < rows; r0 += GROUP) {
+    const int m = rows - r0 < GROUP ? rows - r0 : GROUP;
+    group_stats(m, n, x, mean, scale);
+    for (int r = 0; r < m; r++, x += n, y += n)
+      for (int j = 0; j < n; j++) y[j] = g[j] * ((x[j] - mean[r]) * scale[r]) + b[j];
   }
 }
 
-// sum_j h_j and sum_j h_j xhat_j, in 16 lanes.
-static inline void row_dots(int n, const float *x, const float *g, const float *dy, float mean,
-                            float scale, float *sum_h, float *sum_hx) {
+// dg_j += dy_j xhat_j and db_j += dy_j; sum_j h_j and sum_j h_j xhat_j, in 16 lanes.
+static inline void row_sums(int n, const float *restrict x, const float *restrict g,
+                            const float *restrict dy, float mean, float scale, float *restrict dg,
+                            float *restrict db, float *sum_h, float *sum_hx) {
   float s[LANES] = {0}, q[LANES] = {0};
-  int j = 0;
-  for (; j + LANES <= n; j += LANES)
+  const int whole = n / LANES * LANES;
+  for (int j = 0; j < whole; j += LANES)
     for (int k = 0; k < LANES; k++) {
-      const float h = dy[j + k] * g[j + k];
-      s[k] += h;
-      q[k] += h * ((x[j + k] - mean) * scale);
+      const float d = dy[j + k], dx = d * ((x[j + k] - mean) * scale);
+      dg[j + k] += dx;
+      db[j + k] += d;
+      s[k] += d * g[j + k];
+      q[k] += dx * g[j + k];
     }
-  for (int k = 0; j < n; j++, k++) {
-    const float h = dy[j] * g[j];
-    s[k] += h;
-    q[k] += h * ((x[j] - mean) * scale);
+  for (int k = 0; k < n - whole; k++) {
+    const int j = whole + k;
+    const float d = dy[j], dx = d * ((x[j] - mean) * scale);
+    dg[j] += dx;
+    db[j] += d;
+    s[k] += d * g[j];
+    q[k] += dx * g[j];
   }
   *sum_h = lanes_sum(s);
   *sum_hx = lanes_sum(q);
@@ -82,21 +89,23 @@ FLV_SIMD static void layernorm_rows_back(int rows, int n, const float *restrict 
                                          const float *restrict g, const float *restrict dy,
                                          float *restrict dg, float *restrict db, float *restrict dx,
                                          bool add) {
-  for (int r = 0; r < rows; r++, x += n, dy += n) {
-    float mean, scale, sum_h, sum_hx;
-    row_stats(n, x, &mean, &scale);
-    for (int j = 0; j < n; j++) {
-      dg[j] += dy[j] * ((x[j] - mean) * scale);
-      db[j] += dy[j];
+  float mean[GROUP] = {0}, scale[GROUP] = {0}, h[GROUP] = {0}, hx[GROUP] = {0};
+  const float part = 1.0f / (float)n;
+  for (int r0 = 0; r0 < rows; r0 += GROUP, x += GROUP * n, dy += GROUP * n) {
+    const int m = rows - r0 < GROUP ? rows - r0 : GROUP;
+    group_stats(m, n, x, mean, scale);
+    for (int r = 0; r < m; r++)
+      row_sums(n, x + r * n, g, dy + r * n, mean[r], scale[r], dg, db, &h[r], &hx[r]);
+    for (int r = 0; dx && r < m; r++, dx += n) {
+      const float *xr = x + r * n, *dyr = dy + r * n;
+      const float mean_h = h[r] * part, mean_hx = hx[r] * part, s = scale[r], shift = mean[r];
+      if (add)
+        for (int j = 0; j < n; j++)
+          dx[j] += s * (dyr[j] * g[j] - mean_h - (xr[j] - shift) * s * mean_hx);
+      else
+        for (int j = 0; j < n; j++)
+          dx[j] = s * (dyr[j] * g[j] - mean_h - (xr[j] - shift) * s * mean_hx);
     }
-    if (!dx) continue;
-    row_dots(n, x, g, dy, mean, scale, &sum_h, &sum_hx);
-    const float mean_h = sum_h / (float)n, mean_hx = sum_hx / (float)n;
-    for (int j = 0; j < n; j++) {
-      const float xhat = (x[j] - mean) * scale;
-      dx[j] = (add ? dx[j] : 0.0f) + scale * (dy[j] * g[j] - mean_h - xhat * mean_hx);
-    }
-    dx += n;
   }
 }
 

@@ -6,18 +6,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/exp_double.h"
 #include "base/memory.h"
 #include "base/parallel.h"
 #include "base/simd.h"
 #include "nn/blas.h"
 #include "nn/vector_exp.h"
-#include "nn/vector_exp64.h"
 #include "reward/mpnn_impl.h"
 
 #define REAL double
 #define PASS(name) name##_f64
 #define GEMM cblas_dgemm
-#define EXP flv_exp64
+#define EXP flv_exp_double
 #include "reward/mpnn_pass.h"
 #undef REAL
 #undef PASS

@@ -8,12 +8,12 @@ static void PASS(product)(int rows, int in, int out, const REAL *x, const REAL *
     GEMM(CblasRowMajor, CblasNoTrans, CblasNoTrans, rows, out, in, 1, x, in, w, out, 0, y, out);
 }
 
-static inline REAL PASS(lrelu)(REAL x) { return x < 0 ? (REAL)0.01 * x : x; }
-static inline REAL PASS(sigmoid)(REAL x) { return 1 / (1 + EXP(-x)); }
-static inline REAL PASS(tanh)(REAL x) { return 1 - 2 / (1 + EXP(2 * x)); }
+FLV_INLINE REAL PASS(lrelu)(REAL x) { return x < 0 ? (REAL)0.01 * x : x; }
+FLV_INLINE REAL PASS(sigmoid)(REAL x) { return 1 / (1 + EXP(-x)); }
+FLV_INLINE REAL PASS(tanh)(REAL x) { return 1 - 2 / (1 + EXP(2 * x)); }
 
 // In lanes, whose sums are then added from the left.
-static inline REAL PASS(dot)(int n, const REAL *restrict a, const REAL *restrict b) {
+FLV_INLINE REAL PASS(dot)(int n, const REAL *restrict a, const REAL *restrict b) {
   enum { LANES = PASS(LANES) };
   REAL lane[LANES] = {0}, sum = 0;
   int j = 0;

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "fluvial/seeds.h"
 #include "io/file.h"
 #include "io/safetensors.h"
 
@@ -140,7 +141,7 @@ static flv_status fill_folder(flv_run_dir *dir, const char *folder, flv_trainer 
   return write_checkpoint(dir, folder, trainer, &tally, err);
 }
 
-static void remove_folder(const char *folder) {
+void flv_run_dir_remove(const char *folder) {
   static const char *const names[] = {"config.yaml", "metrics.csv", "timing.csv",
                                       "checkpoint.safetensors"};
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
@@ -175,7 +176,7 @@ flv_status flv_run_dir_create(flv_run_dir *dir, const char *path, const flv_conf
                             "%s: exists and is not an empty folder; choose another --out", path)
                  : io_error(err, "make the run", path);
   if (status != FLV_OK) {
-    remove_folder(folder);
+    flv_run_dir_remove(folder);
     flv_run_dir_close(dir);
   }
   return status;
@@ -260,7 +261,10 @@ flv_config *flv_run_dir_config(const char *path, flv_error *err) {
   char file[FLV_PATH_MAX];
   if (flv_run_dir_path(file, path, "config.yaml", err) != FLV_OK) return NULL;
   if (access(file, F_OK) != 0) {
-    flv_fail(err, FLV_EIO, "%s: not a run directory (it has no config.yaml)", path);
+    flv_fail(err, FLV_EIO,
+             flv_seeds_found(path) ? "%s: holds the runs of several seeds; choose one, seed-K in it"
+                                   : "%s: not a run directory (it has no config.yaml)",
+             path);
     return NULL;
   }
   flv_config *cfg = flv_config_new(err);

@@ -34,6 +34,8 @@ flv_status flv_run_dir_create(flv_run_dir *dir, const char *path, const flv_conf
 flv_status flv_run_dir_resume(flv_run_dir *dir, const char *path, flv_trainer *trainer,
                               flv_tally *tally, flv_error *err);
 void flv_run_dir_close(flv_run_dir *dir);
+// Unmakes a run that flv_run_dir_create made and nothing was added to.
+void flv_run_dir_remove(const char *path);
 
 // Syncs the tables, then writes the checkpoint.
 flv_status flv_run_dir_checkpoint(flv_run_dir *dir, flv_trainer *trainer, flv_tally *tally,

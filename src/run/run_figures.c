@@ -8,7 +8,7 @@
 #include "base/memory.h"
 #include "fluvial/run.h"
 #include "io/file.h"
-#include "io/plot.h"
+#include "run/curve.h"
 #include "run/run_dir.h"
 
 static int column_of(const char *header, const char *name, char *all, size_t all_size) {
@@ -34,9 +34,8 @@ static double field(const char *line, int column) {
   return line ? strtod(line, NULL) : (double)NAN;
 }
 
-// Trajectories and one metric from metrics.csv; xy [2, rows] is freed by the caller.
-static flv_status read_curve(const char *dir, const char *metric, flv_curve *curve, double **xy,
-                             flv_error *err) {
+flv_status flv_run_curve(const char *dir, const char *metric, flv_curve *curve, double **xy,
+                         flv_error *err) {
   char path[FLV_PATH_MAX], names[600];
   FLV_TRY(flv_run_dir_path(path, dir, "metrics.csv", err));
   char *text;
@@ -65,7 +64,7 @@ static flv_status read_curve(const char *dir, const char *metric, flv_curve *cur
   return FLV_OK;
 }
 
-static const char *title_of(const char *metric) {
+const char *flv_metric_title(const char *metric) {
   static const char *const titles[][2] = {
       {"jsd", "Jensen-Shannon divergence to the target (nats)"},
       {"tv", "total variation"},
@@ -73,10 +72,17 @@ static const char *title_of(const char *metric) {
       {"kl_qp", "KL(sampler || target) (nats)"},
       {"modes_found", "modes found"},
       {"log_z", "log Z"},
+      {"log_z_error", "|log Z learned - log Z true|"},
   };
   for (size_t i = 0; i < sizeof titles / sizeof *titles; i++)
     if (strcmp(metric, titles[i][0]) == 0) return titles[i][1];
   return metric;
+}
+
+bool flv_metric_is_logarithmic(const char *metric) {
+  return strcmp(metric, "jsd") == 0 || strcmp(metric, "tv") == 0 ||
+         strncmp(metric, "kl_", 3) == 0 || strcmp(metric, "l1") == 0 ||
+         strcmp(metric, "log_z_error") == 0;
 }
 
 flv_status flv_run_plot_curves(int n, const char *const *dirs, const char *metric, const char *png,
@@ -87,14 +93,14 @@ flv_status flv_run_plot_curves(int n, const char *const *dirs, const char *metri
   flv_status status =
       curves && xy ? FLV_OK : flv_fail(err, FLV_ENOMEM, "out of memory for %d curves", n);
   for (int i = 0; i < n && status == FLV_OK; i++) {
-    status = read_curve(dirs[i], metric, &curves[i], &xy[i], err);
+    status = flv_run_curve(dirs[i], metric, &curves[i], &xy[i], err);
     const char *slash = status == FLV_OK ? strrchr(dirs[i], '/') : NULL;
     if (slash && slash[1]) curves[i].label = slash + 1;
   }
-  const bool log_y = strcmp(metric, "jsd") == 0 || strcmp(metric, "tv") == 0 ||
-                     strncmp(metric, "kl_", 3) == 0 || strcmp(metric, "l1") == 0;
+  const bool log_y = flv_metric_is_logarithmic(metric);
   if (status == FLV_OK)
-    status = flv_plot_curves(png, "", "trajectories", title_of(metric), log_y, n, curves, err);
+    status =
+        flv_plot_curves(png, "", "trajectories", flv_metric_title(metric), log_y, n, curves, err);
   for (int i = 0; xy && i < n; i++) free(xy[i]);
   free(xy);
   free(curves);

@@ -1,0 +1,115 @@
+#include "run/session.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+double flv_session_clock(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+double flv_session_rate(double before, int64_t trajectories, int64_t *shown, double *at) {
+  const double t = flv_session_clock();
+  if (t - *at <= 0.05 || trajectories <= *shown) return before;
+  const double rate = (double)(trajectories - *shown) / (t - *at);
+  *at = t;
+  *shown = trajectories;
+  return before > 0.0 ? 0.8 * before + 0.2 * rate : rate;
+}
+
+static int64_t long_value(const flv_trainer *t, const char *key) {
+  char text[64] = "0";
+  flv_config_get(flv_trainer_config(t), key, text, sizeof text, NULL);
+  return strtoll(text, NULL, 10);
+}
+
+void flv_session_begin(flv_session *session) {
+  flv_session *s = session;
+  s->eval_every = long_value(s->trainer, "eval_every");
+  s->checkpoint_every = long_value(s->trainer, "checkpoint_every");
+  s->eval_samples = long_value(s->trainer, "eval_samples");
+  s->progress.iterations = long_value(s->trainer, "iterations");
+  s->checkpointed = flv_trainer_iteration(s->trainer);
+  s->progress.stats.iteration = s->checkpointed;
+  s->progress.stats.trajectories = s->shown_trajectories = flv_trainer_trajectories(s->trainer);
+  s->begun = s->shown = flv_session_clock();
+}
+
+// At most ten times a second, and whenever something happened.
+static void show(flv_session *s, bool evaluated, bool finished) {
+  const double t = flv_session_clock();
+  flv_progress *p = &s->progress;
+  if (!evaluated && !finished && t - s->shown < 0.1) return;
+  p->trajectories_per_s = flv_session_rate(p->trajectories_per_s, p->stats.trajectories,
+                                           &s->shown_trajectories, &s->shown);
+  p->seconds = t - s->begun;
+  p->evaluated = evaluated;
+  p->finished = finished;
+  if (s->show) s->show(s->user, p);
+}
+
+static flv_status evaluate(flv_session *s, flv_error *err) {
+  flv_progress *p = &s->progress;
+  FLV_TRY(flv_trainer_evaluate(s->trainer, s->eval_samples, &p->evaluation, err));
+  flv_trainer_report(s->trainer, &p->evaluation);
+  const double mean_loss = s->tally.n > 0 ? s->tally.loss / (double)s->tally.n : 0.0;
+  const double seconds = flv_session_clock() - s->begun;
+  FLV_TRY(flv_run_dir_row(&s->dir, &p->stats, &p->evaluation, mean_loss, seconds,
+                          p->trajectories_per_s, err));
+  s->tally = (flv_tally){0};
+  show(s, true, false);
+  return FLV_OK;
+}
+
+static flv_status checkpoint(flv_session *s, flv_error *err) {
+  FLV_TRY(flv_run_dir_checkpoint(&s->dir, s->trainer, &s->tally, err));
+  s->checkpointed = flv_trainer_iteration(s->trainer);
+  return FLV_OK;
+}
+
+bool flv_session_done(const flv_session *session) {
+  return flv_trainer_iteration(session->trainer) >= session->progress.iterations;
+}
+
+flv_status flv_session_step(flv_session *session, flv_error *err) {
+  flv_session *s = session;
+  const flv_status status = flv_trainer_step(s->trainer, &s->progress.stats, err);
+  if (status == FLV_ENAN && err) {
+    const size_t used = strlen(err->text);
+    snprintf(err->text + used, sizeof err->text - used,
+             "; the checkpoint of iteration %lld in %s is kept", (long long)s->checkpointed,
+             s->dir.path);
+  }
+  FLV_TRY(status);
+  s->tally.loss += s->progress.stats.loss;
+  s->tally.n++;
+  const int64_t done = flv_trainer_iteration(s->trainer), end = s->progress.iterations;
+  if (done % s->eval_every == 0 || done == end)
+    FLV_TRY(evaluate(s, err));
+  else
+    show(s, false, false);
+  if (done % s->checkpoint_every == 0 || done == end) FLV_TRY(checkpoint(s, err));
+  return FLV_OK;
+}
+
+flv_status flv_session_stop(flv_session *session, const char *dir, flv_error *err) {
+  FLV_TRY(checkpoint(session, err));
+  return flv_fail(err, FLV_ESTOPPED, "stopped at iteration %lld of %lld; go on with --resume %s",
+                  (long long)session->checkpointed, (long long)session->progress.iterations, dir);
+}
+
+flv_status flv_session_end(flv_session *session, flv_error *err) {
+  flv_session *s = session;
+  if (s->progress.evaluation.n == 0)
+    FLV_TRY(flv_trainer_evaluate(s->trainer, s->eval_samples, &s->progress.evaluation, err));
+  show(s, false, true);
+  return FLV_OK;
+}
+
+void flv_session_close(flv_session *session) {
+  flv_run_dir_close(&session->dir);
+  flv_trainer_free(session->trainer);
+  session->trainer = NULL;
+}

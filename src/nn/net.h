@@ -161,8 +161,8 @@ typedef struct flv_plan {
   int n_slots, slot_width[FLV_NET_MAX_BUFFERS]; // floats per state, at most
 } flv_plan;
 
-// How the hot list of a row differs from that of an earlier row: its features [at, at + added) stand
-// where those have [at, at + removed). from -1: not linked to any. One feature is mostly all there
+// How the hot list of a row differs from that of an earlier row: its features [at, at + added)
+// stand where those have [at, at + removed). from -1: not linked to any. One feature is mostly all there
 // is: the first ones are repeated here, where passes over rows find them in cache.
 typedef struct flv_change {
   int32_t from, at, added, removed;
@@ -301,8 +301,8 @@ double flv_net_flops(const flv_net *net, double states, double edges);
 // for EMBED); layernorm gains 1, shifts 0. Padding is 0.
 void flv_net_init(const flv_net *net, uint64_t seed, float *params);
 
-// max_rows: the largest batch; training false: forward only; linked: rows will be linked, where that
-// pays. FLV_ENOMEM on failure. Sets BLAS to one thread.
+// max_rows: the largest batch; training false: forward only; linked: rows will be linked, where
+// that pays. FLV_ENOMEM on failure. Sets BLAS to one thread.
 flv_status flv_acts_init(flv_acts *acts, const flv_net *net, int max_rows, bool training,
                          bool linked);
 void flv_acts_free(flv_acts *acts); // accepts zeroed acts

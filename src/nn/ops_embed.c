@@ -80,8 +80,8 @@ static inline void gather_change(int n, const flv_change *change, const int32_t 
   }
 }
 
-// From the sum of the row that a row is linked to, where that exists: it was there before the call's
-// pass began, or it is an earlier row of the call. Other rows of that pass may be under way.
+// From the sum of the row that a row is linked to, where that exists: it was there before the
+// call's pass began, or it is an earlier row of the call. Other rows of that pass may be under way.
 FLV_SIMD static void embed_follow(const flv_call *c) {
   const size_t width = (size_t)c->n, k = (size_t)c->n_hot;
   for (int r = 0; r < c->rows; r++) {

@@ -29,7 +29,7 @@ function(fluvial_pc name description requires libs private_requires private_libs
 endfunction()
 
 fluvial_pc(fluvial "${PROJECT_DESCRIPTION}" "" "-lfluvial"
-           "${FLUVIAL_BLAS_REQUIRES} libcjson" "${blas} ${openmp} -lm")
+           "${FLUVIAL_BLAS_REQUIRES} libcjson libxxhash" "${blas} ${openmp} -lm")
 if(run_sources)
   fluvial_pc(fluvial_run "fluvial's configuration files and run directories" "fluvial"
              "-lfluvial_run" "yaml-0.1 libcjson libxxhash" "-pthread -lm")

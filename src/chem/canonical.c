@@ -390,9 +390,14 @@ void flv_canonical_key(flv_canon *canon, uint8_t *key, const flv_molecule *m,
 }
 
 void flv_canonical_form(flv_canon *canon, flv_molecule *out, const flv_molecule *m) {
+  if (m->n_atoms > 0) canonize(canon, m, NULL);
+  flv_canonical_reorder(canon, out, m);
+}
+
+int flv_canonical_place(const flv_canon *canon, int atom) { return (int)canon->best_colour[atom]; }
+
+void flv_canonical_reorder(const flv_canon *canon, flv_molecule *out, const flv_molecule *m) {
   flv_molecule_clear(out);
-  if (m->n_atoms == 0) return;
-  canonize(canon, m, NULL);
   out->n_atoms = m->n_atoms;
   for (int i = 0; i < m->n_atoms; i++) out->atom[canon->best_colour[i]] = m->atom[i];
   for (int k = 0; k < m->n_bonds; k++) {

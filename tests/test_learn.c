@@ -94,8 +94,8 @@ static void behaviour_is_recorded(void **unused) {
   flv_trainer_free(off);
 }
 
-// A trajectory of k actions before the exit that was made to stop has log pi of these k alone; others
-// that of all.
+// A trajectory of k actions before the exit that was made to stop has log pi of these k alone;
+// others that of all.
 static void early_stops(void **unused) {
   (void)unused;
   flv_trainer *t = MAKE({"env.side", "9"}, {"batch", "400"}, {"exploration.early_stop", "0.4"},

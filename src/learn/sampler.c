@@ -46,8 +46,8 @@ static int draw(int n, const double *p, double u) {
   return last;
 }
 
-// The same from logarithms. A block's exponentials are taken together, and blocks below u are passed
-// over by their sums.
+// The same from logarithms. A block's exponentials are taken together, and blocks below u are
+// passed over by their sums.
 static int draw_log(int n, const double *log_p, double u) {
   enum { BLOCK = 64 };
   double p[BLOCK];

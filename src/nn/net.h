@@ -162,8 +162,8 @@ typedef struct flv_plan {
 } flv_plan;
 
 // How the hot list of a row differs from that of an earlier row: its features [at, at + added)
-// stand where those have [at, at + removed). from -1: not linked to any. One feature is mostly all there
-// is: the first ones are repeated here, where passes over rows find them in cache.
+// stand where those have [at, at + removed). from -1: not linked to any. One feature is mostly all
+// there is: the first ones are repeated here, where passes over rows find them in cache.
 typedef struct flv_change {
   int32_t from, at, added, removed;
   int32_t in, out; // the first that is added, and removed, if any

@@ -1,11 +1,11 @@
 // A network's prediction p(x) for molecules joined from fragments (reward/mpnn.h):
 //   log R = log(max(r_min, p) / norm)
-// [Bengio et al. 2021, arXiv:2106.04399; Malkin et al. 2023, arXiv:2210.00580, section 4.4: R_min 0.1,
-// norm 8, exponents 4 to 16].
+// [Bengio et al. 2021, arXiv:2106.04399; Malkin et al. 2023, arXiv:2210.00580, section 4.4: R_min
+// 0.1, norm 8, exponents 4 to 16].
 //
-// The network reads the molecule and which of its atoms have slots left, so p is a function of that.
-// It is computed on the molecule in canonical order and by itself, and kept by its canonical key, so
-// that its bits depend on nothing that was asked before.
+// The network reads the molecule and which of its atoms have slots left, so p is a function of
+// that. It is computed on the molecule in canonical order and by itself, and kept by its canonical
+// key, so that its bits depend on nothing that was asked before.
 #include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -189,7 +189,8 @@ static flv_status load(molecule_network *self, const molecule_network_cfg *cfg, 
   if (flv_mpnn_columns(self->net) != FLV_ATOM_FEATURES ||
       flv_mpnn_kinds(self->net) != FLV_BOND_FEATURES + 1)
     return flv_fail(err, FLV_EINVAL,
-                    "%s: the network reads %d features of atoms and %d of bonds; expected %d and %d",
+                    "%s: the network reads %d features of atoms and %d of bonds; expected %d "
+                    "and %d",
                     cfg->path, flv_mpnn_columns(self->net), flv_mpnn_kinds(self->net) - 1,
                     (int)FLV_ATOM_FEATURES, (int)FLV_BOND_FEATURES);
   self->cache = flv_key_cache_new((size_t)cfg->cache_mb << 20);

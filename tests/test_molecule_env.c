@@ -49,15 +49,17 @@ static void design_remove(design *d, int b, int *atom) {
   memmove(d->junction + k, d->junction + k + 1, sizeof bond * (size_t)(d->n - k));
   memmove(d->block + b, d->block + b + 1, sizeof *d->block * (size_t)(d->n - b));
   for (int i = 0; i < d->n - 1; i++)
-    for (int j = 0; j < 2; j++) d->junction[i].block[j] -= d->junction[i].block[j] > b;
+    for (int j = 0; j < 2; j++) {
+      int16_t *end_block = &d->junction[i].block[j];
+      *end_block = (int16_t)(*end_block - (*end_block > b));
+    }
   for (int i = 0; i < d->n_stems; i++) {
     flv_stem s = d->stem[i];
     if (s.block == b) continue;
-    s.block -= s.block > b;
+    s.block = (int16_t)(s.block - (s.block > b));
     d->stem[n++] = s;
   }
-  d->stem[n] = (flv_stem){bond.block[!end], bond.atom[!end]};
-  d->stem[n].block -= d->stem[n].block > b;
+  d->stem[n] = (flv_stem){(int16_t)(bond.block[!end] - (bond.block[!end] > b)), bond.atom[!end]};
   d->n_stems = n + 1;
 }
 

@@ -84,7 +84,7 @@ static void set_weights(const flv_net *net, float *params) {
   }
 }
 
-// Both states at once, each slot's type as they number it.
+// Both states at once: one with stems 1,0 1,2 1,4 2,6, one with none.
 static void golden_logits(void **unused) {
   (void)unused;
   MOLECULE_DATA_OR_SKIP("blocks_PDB_105.json");
@@ -95,9 +95,8 @@ static void golden_logits(void **unused) {
   set_weights(t->policy.net, t->policy.params);
   if (flv_legacy_policy_init(&policy, t, &err)) fail_msg("%s", err.text);
   const flv_grown grown[2] = {
-      {3, 0, {28, 70, 90}, {0, 0, 1}, {0, 1, 5}, {0, 1, 3}}, // stems 1,0 1,2 1,4 2,6
-      {3, 0, {25, 94, 35}, {0, 0, 1}, {0, 0, 2}, {0, 2, 2}}  // none
-  };
+      {.n = 3, .block = {28, 70, 90}, .to = {0, 0, 1}, .at = {0, 1, 5}, .by = {0, 1, 3}},
+      {.n = 3, .block = {25, 94, 35}, .to = {0, 0, 1}, .at = {0, 0, 0}, .by = {0, 2, 2}}};
   flv_fragments_state s[2];
   uint8_t place[FLV_FRAGMENTS_MAX];
   for (int i = 0; i < 2; i++) {

@@ -223,7 +223,7 @@ static void prepare(pass *q) {
   for (int64_t k = 0; k < p->steps.n; k++) // first[i + 1] goes from where i's steps begin to their end
     q->out[q->first[p->steps.step[k].parent + 1]++] = (int32_t)k;
   for (int64_t k = 0; k < p->written.n; k++)
-    q->asked[p->written.row[k]] |= (int)state_at(p, p->written.row[k])->n < most;
+    if ((int)state_at(p, p->written.row[k])->n < most) q->asked[p->written.row[k]] = 1;
   for (int i = 0; i < n; i++) q->log_u[i] = state_at(p, i)->n == 0 ? 0.0 : -HUGE_VAL;
   flv_fragments_order(n, state_at(p, 0), q->order);
 }

@@ -281,7 +281,7 @@ static void refused(void **unused) {
       {HEAD "0,\t\t\n", "line 2: blocks: expected whole numbers"},
       {HEAD "0;5\t\t\n", "line 2: blocks: expected whole numbers"},
       {HEAD "99999\t\t\n", "line 2: blocks: expected whole numbers"},
-      {HEAD "\t\t\n", "line 2: 0 blocks; expected 1 to env.max_blocks, 3"},
+      {HEAD "\t0,1,0,0\t\n", "line 2: 0 blocks; expected 1 to env.max_blocks, 3"},
       {HEAD "0,0,0,0\t\t\n", "line 2: 4 blocks; expected 1 to env.max_blocks, 3"},
       {HEAD "0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0\t\t\n", "line 2: blocks: more than 16"},
       {HEAD "0,77\t\t\n", "line 2: block 77; expected 0 to "},

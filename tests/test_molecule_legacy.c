@@ -331,6 +331,8 @@ static void published_uniform(void **unused) {
     n[p.list->grown[i].n]++;
   }
   for (int k = 2; k < 9; k++) print_message("%d blocks: %.3f of %d\n", k, sum[k] / n[k], n[k]);
+  NEAR(sum[8] / n[8], -0.9, 0.05);
+  for (int k = 2; k < 8; k++) assert_true(sum[k] / n[k] < -0.9 && sum[k] / n[k] > -4.65);
   flv_molecule_paths_free(paths);
   flv_legacy_free(legacy);
   close_published(&p);

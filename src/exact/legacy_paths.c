@@ -224,8 +224,8 @@ static flv_status add_edge(flv_legacy *l, edge e, int *overwritten, flv_error *e
   const int known = l->pairs.n, at = flv_intern_row(&l->pairs, &key);
   const int64_t k = l->graph[l->n_graphs].edge + at;
   FLV_TRY(reserve((void **)&l->edge, &l->edge_room, k + 1, sizeof *l->edge, err));
+  *overwritten += at < known && (l->edge[k].block != e.block || l->edge[k].stem != e.stem);
   l->edge[k] = e;
-  *overwritten += at < known;
   l->n_edges += at == known;
   return FLV_OK;
 }

@@ -42,7 +42,7 @@ typedef struct flv_legacy flv_legacy;
 typedef struct flv_legacy_graph {
   bool kept;
   int states;      // the molecule and its ancestors
-  int overwritten; // actions
+  int overwritten; // actions, by different ones
 } flv_legacy_graph;
 
 // FLV_ENOMEM. env, of trees of fragments, is kept.

@@ -123,7 +123,7 @@ static flv_status close_states(flv_molecule_paths *p, flv_error *err) {
     for (int32_t k = s.n > 1; k < (int32_t)s.n; k++) {
       flv_fragments_state parent = s;
       int32_t action;
-      int row;
+      int row = 0;
       if (inner >> k & 1) continue;
       p->env->ops->action_of(p->env, 1, &s, &k, &action);
       p->env->ops->unstep(p->env, 1, &parent, &k);
@@ -137,7 +137,7 @@ static flv_status close_states(flv_molecule_paths *p, flv_error *err) {
 static flv_status add_writing(void *user, const flv_fragments_state *s, flv_error *err) {
   flv_molecule_paths *p = user;
   const int32_t molecule = (int32_t)p->end.n + 1;
-  int row;
+  int row = 0;
   FLV_TRY(row_of(p, s, &row, err));
   if (p->last_seen.row[row] == molecule) return FLV_OK;
   p->last_seen.row[row] = molecule;

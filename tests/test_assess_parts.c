@@ -197,7 +197,7 @@ static void the_best_and_the_modes(void **unused) {
   int64_t index[SPACE];
   for (int i = 0; i < SPACE; i++) index[i] = i;
   t->env->ops->at(t->env, SPACE, index, space);
-  flv_reward_log(t->reward, t->env, SPACE, space, all);
+  assert_int_equal(flv_reward_log(t->reward, t->env, SPACE, space, all, NULL), FLV_OK);
   for (int i = 0; i < N; i++) {
     bool known = false;
     for (int j = 0; j < i; j++) known |= y[j] == y[i];

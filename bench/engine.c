@@ -144,7 +144,7 @@ static void interning(void) {
 }
 
 static flv_status flat(const flv_reward *reward, const flv_env *env, int n, const void *states,
-                 double *log_r, flv_error *err) {
+                       double *log_r, flv_error *err) {
   (void)reward, (void)env, (void)states, (void)err;
   for (int i = 0; i < n; i++) log_r[i] = 0.0;
   return FLV_OK;

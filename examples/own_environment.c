@@ -64,7 +64,7 @@ static inline void env_at(const knapsack *k, int64_t index, set *s) {
 #include "fluvial/env_template.h"
 
 static flv_status log_value(const flv_reward *reward, const flv_env *env, int n, const void *states,
-                      double *log_r, flv_error *err) {
+                            double *log_r, flv_error *err) {
   (void)err;
   const knapsack *k = reward->self;
   const set *s = states;

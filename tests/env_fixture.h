@@ -11,8 +11,8 @@
 #include "env/env_list.h"
 #include "fluvial/env.h"
 
-// key: several may be named, with commas between them, and their texts likewise, with semicolons; NULL:
-// none. shape: from the reward, or NULL.
+// key: several may be named, with commas between them, and their texts likewise, with semicolons;
+// NULL: none. shape: from the reward, or NULL.
 static inline flv_status create(const char *name, const char *key, const char *text,
                                 const flv_shape *shape, flv_env *env, flv_error *err) {
   const flv_component *found = NULL;

@@ -32,14 +32,13 @@ static inline void must(flv_status status, const flv_error *err) {
 }
 
 static inline void try_open(problem *p, const char *name, const char *blocks, int n,
-                     const setting *settings, flv_error *err) {
-  const setting usual[] = {{"env", "fragments"},
-                           {"env.path", FRAGMENTS},
-                           {"env.max_blocks", blocks},
-                           {"reward", name}};
+                            const setting *settings, flv_error *err) {
+  const setting usual[] = {
+      {"env", "fragments"}, {"env.path", FRAGMENTS}, {"env.max_blocks", blocks}, {"reward", name}};
   memset(p, 0, sizeof *p);
   p->cfg = configure(4, usual);
-  for (int k = 0; k < n; k++) must(flv_config_set(p->cfg, settings[k].key, settings[k].value, err), err);
+  for (int k = 0; k < n; k++)
+    must(flv_config_set(p->cfg, settings[k].key, settings[k].value, err), err);
   p->reward = flv_reward_new(p->cfg, err);
 }
 
@@ -74,7 +73,7 @@ static inline void fill(problem *p, int first, int n) {
 }
 
 static inline problem *open_problem(const char *name, const char *blocks, int states, int n,
-                             const setting *settings) {
+                                    const setting *settings) {
   flv_error err = {0};
   problem *p = calloc(1, sizeof *p);
   assert_non_null(p);
@@ -147,7 +146,9 @@ static inline const char *library_here(const char *name) {
   SETTINGS({"reward.command", command}, {"reward.timeout_s", "20"}, __VA_ARGS__)
 #define LIBRARY(name, function, ...)                                                               \
   SETTINGS({"reward.path", library_here(name)}, {"reward.symbol", function}, __VA_ARGS__)
-#define NO_RESTARTS {"reward.restarts", "0"}
-#define DEFAULTS {"reward.cache_mb", "64"}
+#define NO_RESTARTS                                                                                \
+  { "reward.restarts", "0" }
+#define DEFAULTS                                                                                   \
+  { "reward.cache_mb", "64" }
 
 #endif

@@ -1,5 +1,5 @@
-// Twins of the ops of trees. Rows are those of nn/tree.h, which tests/test_tree_net.c checks against
-// states taken one by one. Included by net_twin.h.
+// Twins of the ops of trees. Rows are those of nn/tree.h, which tests/test_tree_net.c checks
+// against states taken one by one. Included by net_twin.h.
 #ifndef FLUVIAL_TESTS_NET_TWIN_TREE_H
 #define FLUVIAL_TESTS_NET_TWIN_TREE_H
 

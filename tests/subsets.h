@@ -88,7 +88,7 @@ static inline flv_env subsets_env(bool enumerable) {
 }
 
 static inline flv_status subsets_log_reward(const flv_reward *reward, const flv_env *env, int n,
-                                      const void *states, double *log_r, flv_error *err) {
+                                            const void *states, double *log_r, flv_error *err) {
   (void)reward, (void)env, (void)err;
   for (int i = 0; i < n; i++) log_r[i] = sin(1.7 * (double)((const subset *)states)[i].items);
   return FLV_OK;

@@ -272,7 +272,7 @@ static void correlations(void **unused) {
 static int64_t watched[1 << ITEMS], watched_n; // objects whose reward was asked for at once
 
 static flv_status watched_log_reward(const flv_reward *reward, const flv_env *env, int n,
-                               const void *states, double *log_r, flv_error *err) {
+                                     const void *states, double *log_r, flv_error *err) {
   FLV_TRY(subsets_log_reward(reward, env, n, states, log_r, err));
   if (n != watched_n) return FLV_OK;
   for (int i = 0; i < n; i++) watched[((const subset *)states)[i].items]++;
@@ -355,7 +355,7 @@ static void by_sampling_with_terminal_states(void **unused) {
 }
 
 static flv_status log_reward_with_zeros(const flv_reward *reward, const flv_env *env, int n,
-                                  const void *states, double *log_r, flv_error *err) {
+                                        const void *states, double *log_r, flv_error *err) {
   FLV_TRY(subsets_log_reward(reward, env, n, states, log_r, err));
   for (int i = 0; i < n; i++)
     if (((const subset *)states)[i].items & 1) log_r[i] = -HUGE_VAL;

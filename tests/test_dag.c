@@ -316,8 +316,8 @@ static void uniform_golden(void **unused) {
 }
 
 // Any number for a graph: of its edges, not of its index.
-static flv_status some_log_reward(const flv_reward *reward, const flv_env *env, int n, const void *states,
-                            double *log_r, flv_error *err) {
+static flv_status some_log_reward(const flv_reward *reward, const flv_env *env, int n,
+                                  const void *states, double *log_r, flv_error *err) {
   (void)reward, (void)err;
   for (int i = 0; i < n; i++) {
     double x = 0.0;

@@ -155,8 +155,8 @@ static table *random_table(const graph *g) {
   return t;
 }
 
-static flv_status reward_log(const flv_reward *reward, const flv_env *env, int n, const void *states,
-                       double *log_r, flv_error *err) {
+static flv_status reward_log(const flv_reward *reward, const flv_env *env, int n,
+                             const void *states, double *log_r, flv_error *err) {
   (void)err;
   const graph_state *s = states;
   const double *by_node = reward->self;

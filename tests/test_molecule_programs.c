@@ -33,7 +33,8 @@ static void programs_fail(void **unused) {
   assert_string_equal(err.text, "reward.command: a program that answers SMILES is needed");
   flv_config_free(p->cfg);
   free(p);
-  failing("no-such-program-here", ONCE, FLV_EIO, "'no-such-program-here' ended with exit status 127");
+  failing("no-such-program-here", ONCE, FLV_EIO,
+          "'no-such-program-here' ended with exit status 127");
   failing("no-such-program-here", ONCE, FLV_EIO, "not found");
   failing("read -r s; echo first >&2; echo last words >&2; exit 3", ONCE, FLV_EIO,
           "ended with exit status 3 before it answered ");
@@ -58,7 +59,8 @@ static void programs_are_slow(void **unused) {
   const int n = 2;
   const setting soon[] = {{"reward.timeout_s", "0.3"}, {"reward.restarts", "5"}};
   failing("exec sleep 1000", n, soon, FLV_EIO, "gave no answer to ");
-  failing("read -r s; echo 1; exec cat >/dev/null", n, soon, FLV_EIO, " within 0.3 s (reward.timeout_s)");
+  failing("read -r s; echo 1; exec cat >/dev/null", n, soon, FLV_EIO,
+          " within 0.3 s (reward.timeout_s)");
   // Answers that are not flushed, which is what most languages do to a pipe.
   failing("exec python3 -c 'import sys; [print(1) for s in sys.stdin]'", n, soon, FLV_EIO, "flush");
   // It is gone afterwards, and what it has started.
@@ -91,10 +93,10 @@ static void programs_are_started_again(void **unused) {
   char command[256];
   flv_error err;
   // Five answers, then the end: as often as need be, since there are answers in between.
-  problem *p = open_problem(
-      "molecule_program", "4", 100,
-      PROGRAM("i=0; while [ $i -lt 5 ] && read -r s; do echo ${#s}; i=$((i+1)); done",
-              {"reward.restarts", "1"}));
+  problem *p =
+      open_problem("molecule_program", "4", 100,
+                   PROGRAM("i=0; while [ $i -lt 5 ] && read -r s; do echo ${#s}; i=$((i+1)); done",
+                           {"reward.restarts", "1"}));
   assert_lengths(p, 1e-6, 1.0, 1.0);
   fill(p, 1000, 100);
   assert_lengths(p, 1e-6, 1.0, 1.0);
@@ -135,9 +137,9 @@ static void pipes_are_full(void **unused) {
   sigset_t waiting;
   sigaction(SIGPIPE, NULL, &before);
   assert_true(before.sa_handler == SIG_DFL); // a signal would end this test
-  problem *p = open_problem("molecule_program", "16", 2000,
-                            PROGRAM("exec <&-; sleep 0.2; exit 5", NO_RESTARTS,
-                                    {"reward.batch", "4096"}));
+  problem *p =
+      open_problem("molecule_program", "16", 2000,
+                   PROGRAM("exec <&-; sleep 0.2; exit 5", NO_RESTARTS, {"reward.batch", "4096"}));
   size_t size = 0;
   for (int i = 1; i < p->n; i++) {
     char text[TEXT];
@@ -176,8 +178,7 @@ static void lines_too_many(void **unused) {
   assert_int_equal(ask(p, &err), FLV_EIO);
   assert_non_null(strstr(err.text, "wrote a line that it was not asked for"));
   close_problem(p);
-  p = open_problem("molecule_program", "4", 60,
-                   PROGRAM("echo loading; " COUNT, NO_RESTARTS));
+  p = open_problem("molecule_program", "4", 60, PROGRAM("echo loading; " COUNT, NO_RESTARTS));
   assert_int_equal(ask(p, &err), FLV_EIO);
   if (!strstr(err.text, "'loading'") && !strstr(err.text, "not asked for"))
     fail_msg("%s", err.text);
@@ -210,10 +211,14 @@ static void a_run_stops_with_the_program(void **unused) {
   snprintf(command, sizeof command,
            "while read -r s; do if [ -e %s ]; then exit 9; fi; echo ${#s}; done", in("gone"));
   unlink(in("gone"));
-  const setting s[] = {{"env", "fragments"},        {"env.path", FRAGMENTS},
-                       {"env.max_blocks", "3"},     {"reward", "molecule_program"},
-                       {"reward.command", command}, {"reward.restarts", "1"},
-                       {"batch", "8"},              {"policy.hidden", "[8]"}};
+  const setting s[] = {{"env", "fragments"},
+                       {"env.path", FRAGMENTS},
+                       {"env.max_blocks", "3"},
+                       {"reward", "molecule_program"},
+                       {"reward.command", command},
+                       {"reward.restarts", "1"},
+                       {"batch", "8"},
+                       {"policy.hidden", "[8]"}};
   const int n = sizeof s / sizeof *s;
   flv_trainer *whole = make(1, n, s), *parts = make(1, n, s);
   for (int i = 0; i < 4; i++) step(whole, NULL), step(parts, NULL);
@@ -257,7 +262,8 @@ static void every_allocation_may_fail(void **unused) {
     flv_reward_free(reward);
     if (none) break;
     failures += status != FLV_OK;
-    assert_true(status == FLV_OK || status == FLV_ENOMEM || status == FLV_EIO); // it cannot be started
+    assert_true(status == FLV_OK || status == FLV_ENOMEM ||
+                status == FLV_EIO); // it cannot be started
     if (status != FLV_OK) assert_true(err.text[0] && !strchr(err.text, '\n'));
   }
   assert_true(failures > 20);

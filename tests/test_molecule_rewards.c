@@ -109,13 +109,13 @@ static void each_molecule_is_asked_for_once(void **unused) {
   char command[256];
   flv_error err;
   const char *asked = in("asked");
-  snprintf(command, sizeof command,
-           "while read -r s; do echo \"$s\" >>%s; echo ${#s}; done", asked);
+  snprintf(command, sizeof command, "while read -r s; do echo \"$s\" >>%s; echo ${#s}; done",
+           asked);
   static const char *const batches[] = {"1", "7", "4096"};
   for (int k = 0; k < 3; k++) {
     unlink(in("asked"));
-    problem *p = open_problem("molecule_program", "2", 600,
-                              PROGRAM(command, {"reward.batch", batches[k]}));
+    problem *p =
+        open_problem("molecule_program", "2", 600, PROGRAM(command, {"reward.batch", batches[k]}));
     for (int i = 0; i < 3; i++) must(ask(p, &err), &err);
     assert_lengths(p, 1e-6, 1.0, 1.0);
     assert_true(assert_asked_once(p, in("asked"), MOST) < 590);

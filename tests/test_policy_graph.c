@@ -173,8 +173,8 @@ typedef struct sizes {
 } sizes;
 
 // log R of a graph: each edge i -> j adds (3 i + j) mod 4 - 1, halved.
-static flv_status log_reward(const flv_reward *reward, const flv_env *env, int n, const void *states,
-                       double *log_r, flv_error *err) {
+static flv_status log_reward(const flv_reward *reward, const flv_env *env, int n,
+                             const void *states, double *log_r, flv_error *err) {
   (void)reward, (void)err;
   const flv_dag_env *dag = flv_dag_env_of(env);
   const int d = flv_dag_variables(dag);

@@ -163,8 +163,8 @@ static void logits_of(const naive *v, double *pf, double *pb, double *log_f) {
 #include "policy_bench.h"
 
 // log R of a row of positions: the sum over them of sin(1.7 times the feature).
-static flv_status log_reward(const flv_reward *reward, const flv_env *env, int n, const void *states,
-                       double *log_r, flv_error *err) {
+static flv_status log_reward(const flv_reward *reward, const flv_env *env, int n,
+                             const void *states, double *log_r, flv_error *err) {
   (void)reward, (void)err;
   for (int i = 0; i < n; i++) {
     int32_t hot[128];

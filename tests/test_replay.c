@@ -230,7 +230,7 @@ static void draws_and_their_density(void **unused) {
 
 // Rewards that are 0: nothing has a weight, everything is drawn.
 static flv_status log_reward_nothing(const flv_reward *reward, const flv_env *env, int n,
-                               const void *states, double *log_r, flv_error *err) {
+                                     const void *states, double *log_r, flv_error *err) {
   (void)reward, (void)env, (void)states, (void)err;
   for (int i = 0; i < n; i++) log_r[i] = -HUGE_VAL;
   return FLV_OK;
@@ -296,7 +296,7 @@ static void what_is_saved_is_enough(void **unused) {
 static int64_t asked; // how many rewards
 
 static flv_status log_reward_counted(const flv_reward *reward, const flv_env *env, int n,
-                               const void *states, double *log_r, flv_error *err) {
+                                     const void *states, double *log_r, flv_error *err) {
   (void)reward, (void)env, (void)err;
   asked += n;
   for (int i = 0; i < n; i++) log_r[i] = 0.1 * (double)(((const uint64_t *)states)[i] % 7);

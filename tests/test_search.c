@@ -181,7 +181,8 @@ static void chains_visit_by_reward(void **unused) {
   for (int i = 0; i < OBJECTS; i++) p[i] = exp(log_r[i]) / z;
   const flv_explore on_policy = {.temperature = 1.0};
   for (int k = 0; k < RUNS; k++) { // the last state of each chain: independent, and converged
-    assert_int_equal(flv_search_run(s, &t->policy, t->reward, &on_policy, 1, k, CHAINS, 1, NULL), FLV_OK);
+    assert_int_equal(flv_search_run(s, &t->policy, t->reward, &on_policy, 1, k, CHAINS, 1, NULL),
+                     FLV_OK);
     for (int i = 0; i < CHAINS; i++) {
       t->env->ops->index(
           t->env, 1, flv_batch_state(&s->batch, flv_batch_last(&s->batch, s->chosen[i])), index);
@@ -235,8 +236,8 @@ static void batches_of_searched_trajectories(void **unused) {
   }
 }
 
-static flv_status log_reward_some(const flv_reward *reward, const flv_env *env, int n, const void *states,
-                            double *log_r, flv_error *err) {
+static flv_status log_reward_some(const flv_reward *reward, const flv_env *env, int n,
+                                  const void *states, double *log_r, flv_error *err) {
   (void)reward, (void)err;
   for (int i = 0; i < n; i++) {
     int64_t index;
@@ -261,7 +262,7 @@ static void objects_without_reward(void **unused) {
 static int64_t asked; // how many rewards
 
 static flv_status log_reward_counted(const flv_reward *reward, const flv_env *env, int n,
-                               const void *states, double *log_r, flv_error *err) {
+                                     const void *states, double *log_r, flv_error *err) {
   FLV_TRY(log_reward_some(reward, env, n, states, log_r, err));
   asked += n;
   return FLV_OK;
@@ -274,7 +275,9 @@ static void rewards_are_asked_for_once(void **unused) {
   const flv_reward counted = {.name = "counted", .log_reward = log_reward_counted};
   const flv_explore on_policy = {.temperature = 1.0, .exit_bias = 4.0, .active = true};
   asked = 0;
-  assert_int_equal(flv_search_run(&t->collector.search, &t->policy, &counted, &on_policy, 1, 0, 32, 1, NULL), FLV_OK);
+  assert_int_equal(
+      flv_search_run(&t->collector.search, &t->policy, &counted, &on_policy, 1, 0, 32, 1, NULL),
+      FLV_OK);
   assert_true(asked <= 32 * 11);
   assert_true(asked > 32 * 9);
   flv_trainer_free(t);

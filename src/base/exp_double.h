@@ -10,9 +10,10 @@
 #include "base/simd.h"
 
 // e^x to 2 units in the last place, of subnormal results too, and the same bits on every machine
-// (where products are not fused with sums: everywhere but in src/nn); 0 for -INFINITY, NaN for NaN. x = n ln 2 + r, |r| <= ln 2 / 2, with n rounded by adding
-// 1.5 2^52 and ln 2 in two parts, of which the first times n is exact; e^r by its Taylor series;
-// 2^n as a product of two powers, since 2^n itself may be no normal number where e^x is one.
+// (where products are not fused with sums: everywhere but in src/nn); 0 for -INFINITY, NaN for NaN.
+// x = n ln 2 + r, |r| <= ln 2 / 2, with n rounded by adding 1.5 2^52 and ln 2 in two parts, of
+// which the first times n is exact; e^r by its Taylor series; 2^n as a product of two powers, since
+// 2^n itself may be no normal number where e^x is one.
 FLV_INLINE double flv_exp_double(double x) {
   x = x < -746.0 ? -746.0 : x;
   x = x > 710.0 ? 710.0 : x;

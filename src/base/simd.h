@@ -7,10 +7,10 @@
 //
 // Rules: the function is static and has no separate declaration (clang takes one for an overload),
 // its name is unique in the whole project (clang makes its resolver a global symbol), and small
-// helpers that it calls are `static inline`, so that they are compiled into each version; FLV_INLINE
-// where the compiler must not decide otherwise (a call stops a loop from being vectorised). Kernels
-// spell out the order of their reductions, as lanes; compilers then vectorise them without
-// -ffast-math.
+// helpers that it calls are `static inline`, so that they are compiled into each version;
+// FLV_INLINE where the compiler must not decide otherwise (a call stops a loop from being
+// vectorised). Kernels spell out the order of their reductions, as lanes; compilers then vectorise
+// them without -ffast-math.
 #ifndef FLUVIAL_BASE_SIMD_H
 #define FLUVIAL_BASE_SIMD_H
 

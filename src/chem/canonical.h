@@ -34,8 +34,8 @@ void flv_canonical_key(flv_canon *canon, uint8_t *key, const flv_molecule *m,
 // the same text in flv_smiles_write. `out` must have room.
 void flv_canonical_form(flv_canon *canon, flv_molecule *out, const flv_molecule *m);
 
-// After flv_canonical_key of m: the place of an atom in canonical order; and m in that order, labels
-// included in what decides it.
+// After flv_canonical_key of m: the place of an atom in canonical order; and m in that order,
+// labels included in what decides it.
 int flv_canonical_place(const flv_canon *canon, int atom);
 void flv_canonical_reorder(const flv_canon *canon, flv_molecule *out, const flv_molecule *m);
 

@@ -10,10 +10,10 @@
 
 enum { FLV_FRAGMENTS_MAX = 16, FLV_FRAGMENTS_ACTIONS = 1 << 20 };
 
-// A state is a tree of n blocks whose root was the first. Position p > 0 is joined, by the atom that
-// is first in its block's list, to slot slot[p] of position parent[p] < p; a slot is a place in the
-// list. Positions are sorted by (parent, slot), which makes one record of a tree, in whatever order
-// its blocks were added.
+// A state is a tree of n blocks whose root was the first. Position p > 0 is joined, by the atom
+// that is first in its block's list, to slot slot[p] of position parent[p] < p; a slot is a place
+// in the list. Positions are sorted by (parent, slot), which makes one record of a tree, in
+// whatever order its blocks were added.
 typedef struct flv_fragments_state { // the whole record
   uint64_t n;
   uint16_t block[FLV_FRAGMENTS_MAX];

@@ -1,5 +1,5 @@
-// The molecules that trees of fragments stand for: atom graphs, identities, texts. One at a time, by one
-// thread.
+// The molecules that trees of fragments stand for: atom graphs, identities, texts. One at a time,
+// by one thread.
 #ifndef FLUVIAL_ENV_MOLECULES_H
 #define FLUVIAL_ENV_MOLECULES_H
 
@@ -39,8 +39,8 @@ enum {
   FLV_TELL_JOINTS = 2 // which bonds join blocks; with stems: what the futures of a state depend on
 };
 
-// 128 bits of the canonical key of the assembled molecule: equal for the same molecules and, but for a
-// chance of 2^-64 among four billion, for no others.
+// 128 bits of the canonical key of the assembled molecule: equal for the same molecules and, but
+// for a chance of 2^-64 among four billion, for no others.
 void flv_molecules_key(flv_molecules *m, unsigned tell, uint64_t key[2]);
 // After that: m->ordered and m->open, the same for all states with that key.
 void flv_molecules_order(flv_molecules *m);

@@ -12,10 +12,10 @@ enum { FLV_COPROCESS_ROOM = 1 << 16 }; // most bytes of a line
 
 typedef struct flv_coprocess { // zeroed: not running
   pid_t pid;
-  int to, from, messages;           // our ends of its standard streams; -1: closed
-  char answer[FLV_COPROCESS_ROOM];  // what it wrote and nobody took: from begin to end
+  int to, from, messages;          // our ends of its standard streams; -1: closed
+  char answer[FLV_COPROCESS_ROOM]; // what it wrote and nobody took: from begin to end
   size_t begin, end;
-  char said[FLV_PROGRAM_SAID];      // the tail of its messages
+  char said[FLV_PROGRAM_SAID]; // the tail of its messages
   size_t n_said;
 } flv_coprocess;
 

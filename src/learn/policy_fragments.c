@@ -1,6 +1,7 @@
-// Message passing over trees of fragments (env: fragments): the policy of the paper's experiments on
-// molecules [Bengio et al. 2021, arXiv:2106.04399, appendix; Malkin et al. 2023, arXiv:2210.00580,
-// section 4.4]. With D = width, lrelu of slope 0.01, and node u the parent of node v:
+// Message passing over trees of fragments (env: fragments): the policy of the paper's experiments
+// on molecules [Bengio et al. 2021, arXiv:2106.04399, appendix; Malkin et al. 2023,
+// arXiv:2210.00580, section 4.4]. With D = width, lrelu of slope 0.01, and node u the parent of
+// node v:
 //
 //   h_v    = W2 lrelu(W1 e(fragment of v))
 //   steps times, with the same weights:
@@ -10,8 +11,8 @@
 //   logits of the blocks that a slot may take:  MLP([h_v; s(type of the slot)]), D -> D -> D -> K
 //   logit of the end: MLP(mean of h), D -> D -> 1; log F likewise, on the same hidden units
 //
-// e, b, s are tables of embeddings. Edges lead away from the root only, so h_v depends on the path to
-// v alone, and a state that adds a leaf to another is one more row (nn/tree.h). P_B is uniform.
+// e, b, s are tables of embeddings. Edges lead away from the root only, so h_v depends on the path
+// to v alone, and a state that adds a leaf to another is one more row (nn/tree.h). P_B is uniform.
 #include <math.h>
 #include <stdio.h>
 

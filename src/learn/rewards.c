@@ -49,8 +49,8 @@ flv_status flv_rewards_objects(flv_rewards *rewards, flv_batch *batch, const flv
     memcpy(w->state + (size_t)w->n * size, flv_batch_state(batch, r), size);
     w->row[w->n++] = r;
   }
-  const flv_status status = flv_reward_log(reward, batch->env, w->n - before,
-                                           w->state + (size_t)before * size, w->log_r + before, err);
+  const flv_status status = flv_reward_log(
+      reward, batch->env, w->n - before, w->state + (size_t)before * size, w->log_r + before, err);
   if (status != FLV_OK) {
     forget(w, before);
     return status;

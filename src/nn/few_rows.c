@@ -28,10 +28,10 @@ typedef struct job { // y[rows, n] (+)= sum_k x[r x_row + k x_k] w[k, n], k < in
   bool add;
 } job;
 
-// Kernels for vectors of BYTES bytes, in strips of WIDE of them and tiles of TALL rows, or fewer. What is left is done in strips of
-// UNIT floats, the last of which ends at n and may overlap the one before, of which it adds to none.
-// Where n < UNIT, lanes from n on hold what follows in w and are dropped; the last rows of w, which
-// nothing follows, are read from a copy.
+// Kernels for vectors of BYTES bytes, in strips of WIDE of them and tiles of TALL rows, or fewer.
+// What is left is done in strips of UNIT floats, the last of which ends at n and may overlap the
+// one before, of which it adds to none. Where n < UNIT, lanes from n on hold what follows in w and
+// are dropped; the last rows of w, which nothing follows, are read from a copy.
 #define FEW_ROWS(NAME, TARGET, BYTES, WIDE, TALL)                                                  \
   typedef float NAME##_vec __attribute__((vector_size(BYTES), aligned(4)));                        \
   enum { NAME##_unit = UNIT * 4 / BYTES, NAME##_high = TILE * WIDE / NAME##_unit };                \

@@ -1,9 +1,9 @@
-// Products that BLAS libraries are slow at: those of a few rows, those into a few columns, and those
-// with weights that fit in the cache. BLAS copies weights (and rows) into its own order before every
-// product, which for up to some tens of rows costs several times the product itself (OpenBLAS
-// 0.3.21, 256 x 256 weights, AVX-512: 20 us against 4 us at 6 rows) and for hundreds a tenth, and
-// pads columns. Sampling makes nothing but such products. OpenBLAS's kernels for small products
-// also allocate memory, and crash where there is none.
+// Products that BLAS libraries are slow at: those of a few rows, those into a few columns, and
+// those with weights that fit in the cache. BLAS copies weights (and rows) into its own order
+// before every product, which for up to some tens of rows costs several times the product itself
+// (OpenBLAS 0.3.21, 256 x 256 weights, AVX-512: 20 us against 4 us at 6 rows) and for hundreds a
+// tenth, and pads columns. Sampling makes nothing but such products. OpenBLAS's kernels for small
+// products also allocate memory, and crash where there is none.
 #ifndef FLUVIAL_NN_FEW_ROWS_H
 #define FLUVIAL_NN_FEW_ROWS_H
 

@@ -29,8 +29,9 @@
 // each, and a node is a position, behind a start token where there is one. All of the above holds
 // but for edges, of which there are none.
 //
-// Trees. After flv_net_trees() states are trees of nodes with slots (tree.h), rows per node are rows
-// of distinct paths from the root, and rows per edge are those of slots, where an edge may begin.
+// Trees. After flv_net_trees() states are trees of nodes with slots (tree.h), rows per node are
+// rows of distinct paths from the root, and rows per edge are those of slots, where an edge may
+// begin.
 //
 // An op is one row of FLV_OPS and two functions; its naive twin and its finite-difference check in
 // tests/ are generated from that table. Matrix products go through CBLAS, one thread inside each
@@ -173,8 +174,8 @@ typedef struct flv_plan {
 } flv_plan;
 
 // How the hot list of a row differs from that of an earlier row: its features [at, at + added)
-// stand where those have [at, at + removed). from -1: not linked to any. One feature is mostly all there
-// is: the first ones are repeated here, where passes over rows find them in cache.
+// stand where those have [at, at + removed). from -1: not linked to any. One feature is mostly all
+// there is: the first ones are repeated here, where passes over rows find them in cache.
 typedef struct flv_change {
   int32_t from, at, added, removed;
   int32_t in, out; // the first that is added, and removed, if any
@@ -306,8 +307,8 @@ int flv_net_lookup(flv_net *net, int tensor, flv_number number);
 // Per node: messages along the edge from the parent whose matrix is the outer product of x2 and x3,
 // (x_parent . x2) x3; three buffers of equal width.
 int flv_net_message(flv_net *net, int x, int x2, int x3);
-// Gated recurrent unit of hidden rows h: gates_x and gates_h, three times as wide, are the products of
-// the input and of h with the gates' weights, biases added, in the order r, z, n.
+// Gated recurrent unit of hidden rows h: gates_x and gates_h, three times as wide, are the products
+// of the input and of h with the gates' weights, biases added, in the order r, z, n.
 int flv_net_gru(flv_net *net, int gates_x, int gates_h, int h);
 // Per state: [d - 1, slots, width of x] logits of what may be joined to a slot, x being per slot, 0
 // for slots that are not there; then x2, per state, of width 1.

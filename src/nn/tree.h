@@ -1,7 +1,7 @@
 // Rows of trees. A state is a tree of nodes; what a network computes at a node depends on the path
-// from the root to it alone, so a row per node is a row per distinct path of a batch: the kind of the
-// node, the slot it is joined to, and the row of its parent. A state that adds a leaf to another adds
-// one row, whatever its size.
+// from the root to it alone, so a row per node is a row per distinct path of a batch: the kind of
+// the node, the slot it is joined to, and the row of its parent. A state that adds a leaf to
+// another adds one row, whatever its size.
 //
 // Rows stand in the order in which states bring them, parents before children. Every row has rows
 // for its slots: all of a root's, all but slot 0, by which it is joined, of any other's.
@@ -15,8 +15,8 @@
 #include "base/memory.h"
 
 // What trees are made of. Hot indices come in pairs, one a position, parents first: position p has
-// p kinds + kind, then nodes kinds + p (nodes slots + 1) + parent's position * slots + slot, the last
-// of those for the root. A state without nodes is given one, of the kind `kinds`.
+// p kinds + kind, then nodes kinds + p (nodes slots + 1) + parent's position * slots + slot, the
+// last of those for the root. A state without nodes is given one, of the kind `kinds`.
 typedef struct flv_tree_shape {
   int nodes;        // most of a state
   int kinds, slots; // of nodes; most of one
@@ -54,8 +54,8 @@ static inline int flv_tree_type(const flv_tree_shape *shape, int kind, int slot)
 int flv_tree_number(const flv_tree_rows *t, const flv_tree_shape *shape, flv_number number, int v);
 
 enum { FLV_TREE_SLOTS = 6 };
-// The arrays, for a block that the caller binds; returns how many. Then flv_tree_open, which returns
-// 0, or -1 when out of memory.
+// The arrays, for a block that the caller binds; returns how many. Then flv_tree_open, which
+// returns 0, or -1 when out of memory.
 int flv_tree_slots(flv_tree_rows *t, const flv_tree_shape *shape, int max_states, flv_slot *slots);
 int flv_tree_open(flv_tree_rows *t, const flv_tree_shape *shape, int max_states);
 void flv_tree_close(flv_tree_rows *t);

@@ -32,7 +32,7 @@ typedef struct corners {
 } corners;
 
 static flv_status corners_log_reward(const flv_reward *reward, const flv_env *env, int n,
-                               const void *states, double *log_r, flv_error *err) {
+                                     const void *states, double *log_r, flv_error *err) {
   (void)err;
   const corners *self = reward->self;
   const flv_hypergrid *grid = env->self;

@@ -25,7 +25,7 @@ static const flv_param cosine_params[] = {COSINE_KEYS(FLV_PARAM)};
 static const double inv_sqrt_2pi = 0.39894228040143267794;
 
 static flv_status cosine_log_reward(const flv_reward *reward, const flv_env *env, int n,
-                              const void *states, double *log_r, flv_error *err) {
+                                    const void *states, double *log_r, flv_error *err) {
   (void)err;
   const cosine_cfg *self = reward->self;
   const flv_hypergrid *grid = env->self;

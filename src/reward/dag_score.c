@@ -76,8 +76,8 @@ static double remembered(const flv_dag_score *score, int j, uint64_t parents) {
   return value;
 }
 
-static flv_status dag_log_reward(const flv_reward *reward, const flv_env *env, int n, const void *states,
-                           double *log_r, flv_error *err) {
+static flv_status dag_log_reward(const flv_reward *reward, const flv_env *env, int n,
+                                 const void *states, double *log_r, flv_error *err) {
   (void)err;
   const flv_dag_score *score = reward->self;
   const flv_dag_env *dag = flv_dag_env_of(env);

@@ -86,7 +86,7 @@ static inline int distance(const bits *x, const uint64_t *mode, int words) {
 }
 
 static flv_status hamming_modes_log_reward(const flv_reward *reward, const flv_env *env, int n,
-                                     const void *states, double *log_r, flv_error *err) {
+                                           const void *states, double *log_r, flv_error *err) {
   (void)err;
   const hamming_modes *self = reward->self;
   const int length = flv_fill_bits(env->self), words = (length + 63) / 64;

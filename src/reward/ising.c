@@ -32,7 +32,7 @@ static const flv_param ising_params[] = {ISING_KEYS(FLV_PARAM)};
 #undef FLV_STRUCT
 
 static flv_status ising_log_reward(const flv_reward *reward, const flv_env *env, int n,
-                             const void *states, double *log_r, flv_error *err) {
+                                   const void *states, double *log_r, flv_error *err) {
   (void)err;
   const flv_fill *lattice = env->self;
   const int side = lattice->side, sites = lattice->positions;

@@ -1,6 +1,6 @@
-// Values by 128-bit key, for rewards that are dear: a table of fixed size in which a new key takes the
-// place of an older one when its slots are full. Threads take turns. What it holds never changes a
-// value, since a value is a function of its key.
+// Values by 128-bit key, for rewards that are dear: a table of fixed size in which a new key takes
+// the place of an older one when its slots are full. Threads take turns. What it holds never
+// changes a value, since a value is a function of its key.
 #ifndef FLUVIAL_REWARD_KEY_CACHE_H
 #define FLUVIAL_REWARD_KEY_CACHE_H
 

@@ -156,8 +156,8 @@ static flv_status open_library(molecule_library *self, flv_error *err) {
                     self->path);
   if (*version != FLV_MOLECULE_REWARD_VERSION)
     return flv_fail(err, FLV_EINVAL,
-                    "%s: made with version %d of fluvial/molecule_reward.h, expected %d", self->path,
-                    (int)*version, (int)FLV_MOLECULE_REWARD_VERSION);
+                    "%s: made with version %d of fluvial/molecule_reward.h, expected %d",
+                    self->path, (int)*version, (int)FLV_MOLECULE_REWARD_VERSION);
   void *const symbol = dlsym(self->handle, self->symbol);
   if (!symbol)
     return flv_fail(err, FLV_EINVAL, "%s: has no function '%s' (reward.symbol)", self->path,

@@ -114,7 +114,8 @@ static flv_status load(molecule_network *self, const molecule_network_cfg *cfg, 
   if (flv_mpnn_columns(self->net) != FLV_ATOM_FEATURES ||
       flv_mpnn_kinds(self->net) != FLV_BOND_FEATURES + 1)
     return flv_fail(err, FLV_EINVAL,
-                    "%s: the network reads %d features of atoms and %d of bonds; expected %d and %d",
+                    "%s: the network reads %d features of atoms and %d of bonds; expected %d "
+                    "and %d",
                     cfg->path, flv_mpnn_columns(self->net), flv_mpnn_kinds(self->net) - 1,
                     (int)FLV_ATOM_FEATURES, (int)FLV_BOND_FEATURES);
   const flv_scoring rule = {.name = "molecule_network",

@@ -118,10 +118,10 @@ static flv_status check(const flv_scoring *rule, const flv_scored *x, double p, 
   if (isfinite(p) && (p >= 0.0 || rule->signed_numbers)) return FLV_OK;
   flv_smiles_list name = {0};
   const bool named = flv_smiles_list_add(&name, &x->molecule, '\0', NULL) == FLV_OK;
-  const flv_status status =
-      flv_fail(err, isnan(p) ? FLV_ENAN : FLV_EINVAL, "reward '%s': %g for %s, expected a %s number",
-               rule->name, p, named ? name.text : "a molecule",
-               rule->signed_numbers ? "finite" : "finite, not negative");
+  const flv_status status = flv_fail(err, isnan(p) ? FLV_ENAN : FLV_EINVAL,
+                                     "reward '%s': %g for %s, expected a %s number", rule->name, p,
+                                     named ? name.text : "a molecule",
+                                     rule->signed_numbers ? "finite" : "finite, not negative");
   flv_smiles_list_free(&name);
   return status;
 }
@@ -160,8 +160,7 @@ static flv_status score_all(flv_molecule_scores *self, scorer *s, int n, const v
   s->n = 0;
   if (n > s->n_before) {
     int32_t *room = realloc(s->before, (size_t)n * sizeof *room);
-    if (!room)
-      return flv_fail(err, FLV_ENOMEM, "out of memory for reward '%s'", self->rule.name);
+    if (!room) return flv_fail(err, FLV_ENOMEM, "out of memory for reward '%s'", self->rule.name);
     s->before = room;
     s->n_before = n;
   }
@@ -246,8 +245,8 @@ flv_status flv_smiles_list_add(flv_smiles_list *list, const flv_molecule *m, cha
   size_t length = 0;
   for (;;) {
     // The length is that of the whole text; what does not fit is cut.
-    FLV_TRY(flv_smiles_write(l->text ? l->text + l->used : NULL, l->room - l->used, &length, m,
-                             err));
+    FLV_TRY(
+        flv_smiles_write(l->text ? l->text + l->used : NULL, l->room - l->used, &length, m, err));
     if (length + 1 < l->room - l->used) break;
     const size_t room = 2 * l->room + length + 256;
     char *text = realloc(l->text, room);

@@ -46,10 +46,10 @@ static flv_status refuse(const flv_reward *reward, const flv_env *env, const voi
   int32_t *cells = calloc((size_t)columns + 1, sizeof *cells);
   if (cells) flv_columns_fill(env, 1, state, cells);
   for (int k = 0, used = 0; cells && k < columns && used < ROOM; k++)
-    used += used + NUMBER >= ROOM     ? snprintf(text + used, NUMBER, " ...") + ROOM
-            : flv_columns_whole(env)  ? snprintf(text + used, NUMBER, " %d", (int)cells[k])
-                                      : snprintf(text + used, NUMBER, " %g",
-                                                 (double)((const float *)(const void *)cells)[k]);
+    used += used + NUMBER >= ROOM    ? snprintf(text + used, NUMBER, " ...") + ROOM
+            : flv_columns_whole(env) ? snprintf(text + used, NUMBER, " %d", (int)cells[k])
+                                     : snprintf(text + used, NUMBER, " %g",
+                                                (double)((const float *)(const void *)cells)[k]);
   free(cells);
   return flv_fail(err, FLV_ENAN, "reward '%s': log R is %g for the object%s", reward->name, log_r,
                   text);

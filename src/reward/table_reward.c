@@ -27,7 +27,7 @@ static const flv_param table_params[] = {TABLE_KEYS(FLV_PARAM)};
 enum { TABLE_DIMS = 4 };
 
 static flv_status table_log_reward(const flv_reward *reward, const flv_env *env, int n,
-                             const void *states, double *log_r, flv_error *err) {
+                                   const void *states, double *log_r, flv_error *err) {
   (void)err;
   const double *log_table = reward->self;
   const flv_hypergrid *grid = env->self;

@@ -25,7 +25,7 @@ static const flv_param values_params[] = {VALUES_KEYS(FLV_PARAM)};
 #undef FLV_STRUCT
 
 static flv_status values_log_reward(const flv_reward *reward, const flv_env *env, int n,
-                              const void *states, double *log_r, flv_error *err) {
+                                    const void *states, double *log_r, flv_error *err) {
   (void)err;
   const flv_reals *self = reward->self;
   const flv_graph_env *graph = flv_graph_env_of(env);

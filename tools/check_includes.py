@@ -22,7 +22,7 @@ MAY_INCLUDE = {
     'env': ['base', 'chem'],  # chem: fragments that molecules are joined from
     'metrics': ['base'],
     'io': ['base'],
-    'reward': ['base', 'chem', 'env', 'io', 'nn'],  # io: array files, data tables, weights; nn: matrix products
+    'reward': ['base', 'chem', 'env', 'io', 'nn'],  # io: array files, data tables, weights, programs; nn: matrix products
     'learn': ['base', 'nn', 'env', 'reward', 'metrics', 'io'],  # io: given objects come from a file
     'exact': ['base', 'env', 'reward', 'learn', 'metrics'],
     'lab': ['base', 'nn', 'env', 'reward', 'learn', 'exact', 'metrics'],
@@ -41,7 +41,7 @@ PUBLIC = {
     'blas': 'nn',
     'status': 'base', 'version': 'base', 'config': 'base', 'tensor': 'base',
     'env': 'env', 'env_template': 'env',
-    'reward': 'reward',
+    'reward': 'reward', 'molecule_reward': 'reward',
     'objective': 'learn', 'objects': 'learn', 'trainer': 'learn',
     'assess': 'exact', 'gradients': 'exact', 'molecule_eval': 'exact',
     'estimators': 'lab',

@@ -144,8 +144,8 @@ void flv_watch_add(flv_watch *watch, int trajectories) {
   if (watch->progress) watch->progress(watch->user, watch->trajectories / watch->all);
 }
 
-void flv_draw_forward(flv_trainer *trainer, uint64_t stream, int64_t n, const flv_drawn *out,
-                      flv_watch *watch) {
+flv_status flv_draw_forward(flv_trainer *trainer, uint64_t stream, int64_t n, const flv_drawn *out,
+                            flv_watch *watch, flv_error *err) {
   flv_trainer *t = trainer;
   flv_batch *b = &t->batch;
   const flv_explore on_policy = {.temperature = 1.0};
@@ -159,10 +159,11 @@ void flv_draw_forward(flv_trainer *trainer, uint64_t stream, int64_t n, const fl
     flv_sampler_run(&t->sampler, b, &t->policy, &on_policy, rng, take, threads);
     flv_batch_evaluate_rest(b, &t->policy, threads);
     flv_pace_end(&pace, b->rows.n);
-    flv_score_rewards(&t->score, b, t->reward);
+    FLV_TRY(flv_score_rewards(&t->score, b, t->reward, err));
     keep(t, done, out);
     flv_watch_add(watch, take);
   }
+  return FLV_OK;
 }
 
 void flv_evaluate_weights(int64_t n, const double *log_w, double log_z_true, flv_evaluation *out) {
@@ -199,12 +200,14 @@ static flv_status evaluate_by_sampling(flv_trainer *t, int64_t n, flv_evaluation
   void *block = flv_bind(3, slots);
   if (!block) return flv_fail(err, FLV_ENOMEM, "out of memory for %lld samples", (long long)n);
   if (modes > 0) drawn.states = states;
-  flv_draw_forward(t, 0, n, &drawn, NULL);
-  flv_evaluate_weights(n, drawn.log_w, t->log_z, out);
-  out->modes = modes;
-  out->modes_found = flv_modes_seen(t, n, states, seen);
+  const flv_status status = flv_draw_forward(t, 0, n, &drawn, NULL, err);
+  if (status == FLV_OK) {
+    flv_evaluate_weights(n, drawn.log_w, t->log_z, out);
+    out->modes = modes;
+    out->modes_found = flv_modes_seen(t, n, states, seen);
+  }
   flv_free(block);
-  return FLV_OK;
+  return status;
 }
 
 flv_status flv_trainer_evaluate(flv_trainer *trainer, int64_t samples, flv_evaluation *out,

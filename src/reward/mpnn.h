@@ -95,7 +95,7 @@ void flv_mpnn_eval(const flv_mpnn *net, flv_mpnn_work *work, const flv_atom_grap
 double flv_mpnn_floor(const flv_mpnn *net, int atoms, int edges);
 
 // log(max(r_min, p) / norm), of which a reward's exponent makes log R = beta log(max(r_min, p) /
-// norm). r_min > 0, below which p counts as r_min (so does a NaN); norm > 0. Published: 0.1, 8,
+// norm). r_min >= 0, below which p counts as r_min (so does a NaN); norm > 0. Published: 0.1, 8,
 // beta 4 to 16. [GFNOrg/gflownet, mols: R_min, reward_norm, reward_exp]
 double flv_mpnn_log_reward(double p, double r_min, double norm);
 

@@ -73,16 +73,17 @@ bool flv_session_done(const flv_session *session) {
   return flv_trainer_iteration(session->trainer) >= session->progress.iterations;
 }
 
-flv_status flv_session_step(flv_session *session, flv_error *err) {
-  flv_session *s = session;
-  const flv_status status = flv_trainer_step(s->trainer, &s->progress.stats, err);
-  if (status == FLV_ENAN && err) {
-    const size_t used = strlen(err->text);
-    snprintf(err->text + used, sizeof err->text - used,
-             "; the checkpoint of iteration %lld in %s is kept", (long long)s->checkpointed,
-             s->dir.path);
-  }
-  FLV_TRY(status);
+// What a run that stops here goes on from.
+static void add_kept(const flv_session *s, flv_error *err) {
+  if (!err) return;
+  const size_t used = strlen(err->text);
+  snprintf(err->text + used, sizeof err->text - used,
+           "; the checkpoint of iteration %lld in %s is kept", (long long)s->checkpointed,
+           s->dir.path);
+}
+
+static flv_status step(flv_session *s, flv_error *err) {
+  FLV_TRY(flv_trainer_step(s->trainer, &s->progress.stats, err));
   s->tally.loss += s->progress.stats.loss;
   s->tally.n++;
   const int64_t done = flv_trainer_iteration(s->trainer), end = s->progress.iterations;
@@ -90,8 +91,18 @@ flv_status flv_session_step(flv_session *session, flv_error *err) {
     FLV_TRY(evaluate(s, err));
   else
     show(s, false, false);
-  if (done % s->checkpoint_every == 0 || done == end) FLV_TRY(checkpoint(s, err));
   return FLV_OK;
+}
+
+flv_status flv_session_step(flv_session *session, flv_error *err) {
+  flv_session *s = session;
+  const flv_status status = step(s, err);
+  if (status != FLV_OK) {
+    add_kept(s, err);
+    return status;
+  }
+  const int64_t done = flv_trainer_iteration(s->trainer);
+  return done % s->checkpoint_every == 0 || flv_session_done(s) ? checkpoint(s, err) : FLV_OK;
 }
 
 flv_status flv_session_stop(flv_session *session, const char *dir, flv_error *err) {

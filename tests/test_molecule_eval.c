@@ -169,11 +169,12 @@ static void every_molecule(void **unused) {
 
 // ---- a trainer's sampler ----
 
-static void count_reward(const flv_reward *reward, const flv_env *env, int n, const void *states,
-                         double *log_r) {
-  (void)reward, (void)env;
+static flv_status count_reward(const flv_reward *reward, const flv_env *env, int n,
+                               const void *states, double *log_r, flv_error *err) {
+  (void)reward, (void)env, (void)err;
   for (int i = 0; i < n; i++)
     log_r[i] = random_logit(flv_fragments_at(states, i), sizeof(flv_fragments_state), 0);
+  return FLV_OK;
 }
 static const flv_reward counting = {.name = "count", .exponent = 2.0, .log_reward = count_reward};
 
@@ -241,7 +242,8 @@ static void scores(void **unused) {
     for (int i = 1; i < n_shares; i++) assert_true(shares[i] >= shares[i - 1]);
     double r[4], p[4], ranks[8];
     flv_ranked work[4];
-    flv_reward_log(t->reward, t->env, 4, flv_molecule_list_states(m), r);
+    assert_int_equal(flv_reward_log(t->reward, t->env, 4, flv_molecule_list_states(m), r, NULL),
+                     FLV_OK);
     for (int i = 0; i < 4; i++) {
       assert_true(score[k][i].log_r == r[i]);
       p[i] = score[k][i].log_p;
@@ -306,8 +308,7 @@ static void refused(void **unused) {
     flv_error err = {0};
     if (flv_molecule_list_parse(&env, cases[i][0], strlen(cases[i][0]), &err))
       fail_msg("case %zu was read", i);
-    if (!strstr(err.text, cases[i][1]))
-      fail_msg("'%s' does not say '%s'", err.text, cases[i][1]);
+    if (!strstr(err.text, cases[i][1])) fail_msg("'%s' does not say '%s'", err.text, cases[i][1]);
   }
   flv_error err = {0};
   const char *good = "jbonds\tblocks\n0,1,0,0\t0,5"; // other order, no stems, no line's end

@@ -14,10 +14,11 @@
 #include "near.h"
 #include "train_setup.h"
 
-static void no_reward(const flv_reward *reward, const flv_env *env, int n, const void *states,
-                      double *log_r) {
-  (void)reward, (void)env, (void)states;
+static flv_status no_reward(const flv_reward *reward, const flv_env *env, int n, const void *states,
+                            double *log_r, flv_error *err) {
+  (void)reward, (void)env, (void)states, (void)err;
   for (int i = 0; i < n; i++) log_r[i] = 0.0;
+  return FLV_OK;
 }
 static const flv_reward reward = {.name = "none", .log_reward = no_reward};
 
@@ -61,12 +62,12 @@ static double golden_weight(uint64_t tensor, uint64_t entry) {
 static const struct theirs {
   const char *name;
   int turned;
-} theirs[] = {{"p_f.blocks", 0},         {"p_f.stems", 0},        {"p_f.bonds", 0},
-              {"p_f.root.weight", 0},    {"p_f.root.bias", 0},    {"p_f.block.0.weight", 1},
+} theirs[] = {{"p_f.blocks", 0},         {"p_f.stems", 0},          {"p_f.bonds", 0},
+              {"p_f.root.weight", 0},    {"p_f.root.bias", 0},      {"p_f.block.0.weight", 1},
               {"p_f.block.0.bias", 0},   {"p_f.block.2.weight", 1}, {"p_f.block.2.bias", 0},
-              {"p_f.gru.x.weight", 1},   {"p_f.gru.h.weight", 1}, {"p_f.gru.x.bias", 0},
-              {"p_f.gru.h.bias", 0},     {"p_f.stem.0.weight", 1}, {"p_f.stem.0.bias", 0},
-              {"p_f.stem.2.weight", 1},  {"p_f.stem.2.bias", 0},  {"p_f.stem.4.weight", 1},
+              {"p_f.gru.x.weight", 1},   {"p_f.gru.h.weight", 1},   {"p_f.gru.x.bias", 0},
+              {"p_f.gru.h.bias", 0},     {"p_f.stem.0.weight", 1},  {"p_f.stem.0.bias", 0},
+              {"p_f.stem.2.weight", 1},  {"p_f.stem.2.bias", 0},    {"p_f.stem.4.weight", 1},
               {"p_f.stem.4.bias", 0},    {"p_f.state.0.weight", 1}, {"p_f.state.0.bias", 0},
               {"p_f.state.2.weight", 1}, {"p_f.state.2.bias", 0}};
 enum { N_THEIRS = sizeof theirs / sizeof *theirs };

@@ -51,13 +51,14 @@ typedef struct rewarding {
   evaluating *v;
   int64_t begin;
   int n;
+  flv_error failed[GROUP / TASK]; // of each task
 } rewarding;
 
 static void reward_task(void *context, int task) {
-  const rewarding *r = context;
+  rewarding *r = context;
   const int from = task * TASK, n = r->n - from < TASK ? r->n - from : TASK;
   flv_reward_log(r->v->t->reward, r->v->t->env, n, r->v->list->state + r->begin + from,
-                 r->v->log_r + from);
+                 r->v->log_r + from, &r->failed[task]);
 }
 
 // Where part `part` of the group's three stands in the whole.
@@ -71,8 +72,8 @@ static flv_status exactly(evaluating *v, int64_t begin, int n, flv_error *err) {
   const flv_share share = part_of(v, begin, n, 0.05, 0.85);
   flv_molecule_paths_clear(v->paths);
   for (int i = 0; i < n; i++) {
-    const flv_status status = flv_molecule_paths_add(
-        v->paths, &v->list->state[begin + i], &v->score[begin + i].writings, err);
+    const flv_status status = flv_molecule_paths_add(v->paths, &v->list->state[begin + i],
+                                                     &v->score[begin + i].writings, err);
     if (status != FLV_OK) return flv_error_prefix(err, "line %d", v->list->line[begin + i]);
   }
   FLV_TRY(flv_molecule_paths_log_p(v->paths, flv_pf_rows_log_pf, &v->rows, &share, v->log_p, err));
@@ -91,11 +92,14 @@ static flv_status as_released(evaluating *v, int64_t begin, int n, flv_error *er
 }
 
 static flv_status evaluate_group(evaluating *v, int64_t begin, int n, flv_error *err) {
-  rewarding r = {v, begin, n};
-  flv_parallel(v->t->threads, (n + TASK - 1) / TASK, reward_task, &r);
+  const int tasks = (n + TASK - 1) / TASK;
+  rewarding r = {.v = v, .begin = begin, .n = n};
+  flv_parallel(v->t->threads, tasks, reward_task, &r);
+  for (int k = 0; k < tasks; k++)
+    if (r.failed[k].status != FLV_OK)
+      return flv_fail(err, r.failed[k].status, "%s", r.failed[k].text);
   for (int i = 0; i < n; i++)
-    v->score[begin + i] =
-        (flv_molecule_score){.log_r = v->log_r[i], .log_p_legacy = (double)NAN};
+    v->score[begin + i] = (flv_molecule_score){.log_r = v->log_r[i], .log_p_legacy = (double)NAN};
   FLV_TRY(exactly(v, begin, n, err));
   return v->has_legacy ? as_released(v, begin, n, err) : FLV_OK;
 }

@@ -43,7 +43,7 @@ PUBLIC = {
     'env': 'env', 'env_template': 'env',
     'reward': 'reward', 'molecule_reward': 'reward',
     'objective': 'learn', 'objects': 'learn', 'trainer': 'learn',
-    'assess': 'exact', 'gradients': 'exact',
+    'assess': 'exact', 'gradients': 'exact', 'molecule_eval': 'exact',
     'estimators': 'lab',
     'table': 'io',
     'synth': 'synth',

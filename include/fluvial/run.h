@@ -18,6 +18,7 @@
 #include "fluvial/config.h"
 #include "fluvial/env.h"
 #include "fluvial/estimators.h"
+#include "fluvial/molecule_eval.h"
 #include "fluvial/objects.h"
 #include "fluvial/status.h"
 #include "fluvial/trainer.h"
@@ -62,6 +63,18 @@ flv_status flv_run_evaluate(const char *dir, int threads, int64_t samples, flv_e
 // objects are then the given ones, or NULL. options may be NULL.
 flv_status flv_run_assess(const char *dir, int threads, const char *objects,
                           const flv_assess_options *options, flv_assessment *out, flv_error *err);
+
+typedef struct flv_run_molecules_options {
+  const char *molecules; // file for flv_molecule_list_parse
+  const char *out;       // table to write: line, blocks, writings, log_r, log_p, log_p_legacy; NULL: none
+  int threads;           // 0: all cores
+  void (*progress)(void *user, double done); // share done; may be NULL
+  void *user;
+} flv_run_molecules_options;
+
+// log P_T and log R of the molecules of a file, and their correlation (fluvial/molecule_eval.h).
+flv_status flv_run_molecules(const char *dir, const flv_run_molecules_options *options,
+                             flv_molecule_evaluation *out, flv_error *err);
 
 // Writes n sampled objects to path (.csv: one row per object with its log-reward; .npy: int array
 // [n, dims]).

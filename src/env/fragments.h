@@ -51,4 +51,14 @@ static inline int flv_fragments_action(const flv_fragments *e, int p, int slot, 
   return (p * e->slots + slot) * e->vocabulary.n_blocks + block;
 }
 
+// The first free slot of position p at that atom of its fragment; -1: there is none.
+static inline int flv_fragments_free_slot(const flv_fragments *e, const flv_fragments_state *s,
+                                          int p, int atom) {
+  const flv_block *block = &e->vocabulary.block[s->block[p]];
+  const uint32_t used = flv_fragments_used(s, p);
+  for (int j = 0; j < block->n_attach; j++)
+    if (block->attach[j] == atom && !(used >> j & 1)) return j;
+  return -1;
+}
+
 #endif

@@ -14,7 +14,7 @@
 #include "base/logmath.h"
 #include "base/memory.h"
 #include "exact/evaluate.h"
-#include "learn/logits.h"
+#include "exact/pf_rows.h"
 #include "metrics/distance.h"
 #include "metrics/estimate.h"
 
@@ -23,17 +23,13 @@ enum { MAX_ENUMERATED = 1 << 24 };
 typedef struct flv_evaluator { // made once per trainer
   flv_trainer *trainer;
   flv_exact *exact;
-  flv_acts acts; // forward only
-  uint8_t *mask; // [FLV_EXACT_CHUNK, n_actions]
-  int64_t *index;
-  void *block;
+  flv_pf_rows rows;
 } flv_evaluator;
 
 static void free_evaluator(flv_evaluator *e) {
   if (!e) return;
   flv_exact_free(e->exact);
-  flv_acts_free(&e->acts);
-  flv_free(e->block);
+  flv_pf_rows_free(&e->rows);
   free(e);
 }
 
@@ -43,13 +39,7 @@ static flv_status make_evaluator(flv_trainer *t, const flv_exact *shared, flv_er
   flv_evaluator *e = calloc(1, sizeof *e);
   if (!e) return flv_fail(err, FLV_ENOMEM, "out of memory for the evaluation");
   e->trainer = t;
-  const flv_slot slots[] = {FLV_SLOT(e->mask, FLV_EXACT_CHUNK * t->env->n_actions),
-                            FLV_SLOT(e->index, FLV_EXACT_CHUNK)};
-  e->block = flv_bind(2, slots);
-  flv_status status =
-      e->block && flv_acts_init(&e->acts, t->policy.net, FLV_EXACT_CHUNK, false, false) == FLV_OK
-          ? FLV_OK
-          : flv_fail(err, FLV_ENOMEM, "out of memory for the evaluation");
+  flv_status status = flv_pf_rows_init(&e->rows, &t->policy, FLV_EXACT_CHUNK, t->threads, err);
   if (status == FLV_OK) {
     e->exact =
         shared ? flv_exact_share(shared, err) : flv_exact_new(t->env, t->reward, t->threads, err);
@@ -66,15 +56,8 @@ static flv_status make_evaluator(flv_trainer *t, const flv_exact *shared, flv_er
 
 static void log_pf_of(void *user, int n, const void *states, double *log_pf) {
   flv_evaluator *e = user;
-  const flv_policy *policy = &e->trainer->policy;
-  const size_t a = (size_t)policy->env->n_actions;
-  policy->env->ops->mask(policy->env, n, states, e->mask);
-  flv_policy_observe(policy, &e->acts, 0, n, states, e->index);
-  flv_net_forward(policy->net, policy->params, &e->acts, 0, policy->net->mark, 0, n,
-                  e->trainer->threads);
-  const float *logits = e->acts.value[policy->pf];
-  for (size_t i = 0; i < (size_t)n; i++)
-    flv_policy_log_pf(policy, logits + i * a, e->mask + i * a, log_pf + i * a);
+  e->rows.threads = e->trainer->threads;
+  flv_pf_rows_log_pf(&e->rows, n, states, log_pf);
 }
 
 bool flv_enumerable(const flv_env *env) {

@@ -71,7 +71,7 @@ run 0 train run.yaml --seeds 1,2 --out seeds --threads 2 --quiet
 cmp -s whole/metrics.csv seeds/seed-1/metrics.csv || fail 'seed 1 differs from the run alone'
 
 # ---- wrong answers and settings
-refuse 1 'reward.command' train run.yaml --set reward.command= --out none
+refuse 1 'reward.command' train run.yaml --set reward.command= --out none --quiet
 run 1 train run.yaml --set reward.command='yes no' --set reward.restarts=0 --out nonsense --quiet
 grep -Eq "answered 'no' to|not asked for" err || fail 'expected to be told of the nonsense'
 run 1 train run.yaml --set reward.command='sleep 60' --set reward.timeout_s=0.2 --out hangs --quiet

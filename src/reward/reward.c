@@ -35,10 +35,26 @@ void flv_reward_free(flv_reward *reward) {
   free(reward);
 }
 
+static double exponent_of(const flv_reward *reward) {
+  return reward->exponent > 0.0 ? reward->exponent : 1.0;
+}
+
+static double scale_of(const flv_reward *reward) {
+  return reward->scale > 0.0 ? reward->scale : 1.0;
+}
+
+double flv_reward_value(const flv_reward *reward, double log_r) {
+  return scale_of(reward) * exp(log_r / exponent_of(reward));
+}
+
+double flv_reward_log_of(const flv_reward *reward, double value) {
+  return exponent_of(reward) * log(value / scale_of(reward));
+}
+
 void flv_reward_log(const flv_reward *reward, const flv_env *env, int n, const void *states,
                     double *log_r) {
   reward->log_reward(reward, env, n, states, log_r);
-  const double beta = reward->exponent > 0.0 ? reward->exponent : 1.0;
+  const double beta = exponent_of(reward);
   for (int i = 0; i < n; i++) log_r[i] *= beta; // beta > 0 keeps -INFINITY
 }
 

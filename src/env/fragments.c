@@ -87,7 +87,7 @@ static inline void env_mask(const flv_fragments *e, const flv_fragments_state *s
       if (free >> j & 1) memset(mask + flv_fragments_action(e, p, j, 0), 1, (size_t)k);
     open |= free != 0;
   }
-  mask[exit] = s->n > 0 && ((int)s->n >= e->min_blocks || !open);
+  mask[exit] = (int)s->n >= e->min_blocks || (s->n > 0 && !open);
 }
 
 static inline int children_of(const flv_fragments_state *s, int p) {
@@ -237,7 +237,7 @@ enum { PARENTS_MOLECULE, PARENTS_TREE, STEMS_DISTINCT = 0, STEMS_PUBLISHED };
 #define FRAGMENTS_KEYS(X)                                                                          \
   X(TEXT, path, "", 0, 0, "", "vocabulary of fragments, JSON; required")                           \
   X(INT, max_blocks, "8", 2, FLV_FRAGMENTS_MAX, "", "most blocks of a molecule")                   \
-  X(INT, min_blocks, "2", 1, FLV_FRAGMENTS_MAX, "", "fewest blocks of a molecule that may end")    \
+  X(INT, min_blocks, "2", 0, FLV_FRAGMENTS_MAX, "", "fewest blocks of a molecule that may end")    \
   X(CHOICE, parents, "molecule", 0, 0, "molecule|tree",                                            \
     "what P_B may take away: any block with one neighbour, or leaves but the root")                \
   X(CHOICE, stem_types, "distinct", 0, 0, "distinct|published",                                    \
@@ -308,7 +308,7 @@ static void describe(flv_env *env, const flv_fragments *e) {
                    .n_actions = exit + 1,
                    .n_back = m,
                    .exit_action = exit,
-                   .restricted_exit = true,
+                   .restricted_exit = e->min_blocks > 0,
                    .max_length = m + 1,
                    .n_hot = 2 * m,
                    .n_features = m * (k + m * e->slots + 1),

@@ -35,6 +35,11 @@ static flv_status check_stepwise(const flv_collector *c, const flv_trainer *t, f
     return flv_fail(err, FLV_EINVAL,
                     "local_search: it is around fresh trajectories, of which "
                     "collect: steps makes none");
+  const flv_explore explore = flv_explore_at(flv_config_values(t->cfg, "exploration"), 0, 1);
+  if (explore.early_stop > 0.0 || explore.min_actions > 0)
+    return flv_fail(err, FLV_EINVAL,
+                    "exploration: early_stop and min_actions are of whole trajectories, of which "
+                    "collect: steps makes none");
   if (t->backward.rule == FLV_BACKWARD_PESSIMISTIC)
     return flv_fail(err, FLV_EINVAL,
                     "backward: pessimistic learns from fresh trajectories, of "

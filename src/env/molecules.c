@@ -98,5 +98,7 @@ flv_status flv_molecules_smiles(flv_molecules *m, char *text, size_t room, flv_e
   flv_molecule_clear(&m->ordered);
   flv_canonical_form(m->canon, &m->ordered, &m->molecule);
   FLV_TRY(flv_smiles_write(text, room, &length, &m->ordered, err));
-  return length < room ? FLV_OK : flv_fail(err, FLV_EINVAL, "a molecule of %zu letters", length);
+  return length < room ? FLV_OK
+                       : flv_fail(err, FLV_EINVAL, "SMILES of %zu bytes, expected fewer than %zu",
+                                  length, room);
 }

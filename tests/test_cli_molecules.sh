@@ -84,6 +84,7 @@ run 0 train --resume two
 says 'distinct objects found  median '
 says 'modes of these           median '
 [ -s two/seed-1/diverse.csv ] && [ -s two/seed-2/best.csv ] || fail 'seeds without best.csv or diverse.csv'
+grep -q ',modes_median,modes_low,modes_high,' two/summary.csv || fail 'summary.csv without modes'
 run 0 plot runs/mol --metric modes --out modes.png
 refuse 1 'two: holds the runs of several seeds' best two
 

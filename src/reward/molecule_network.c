@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "env/molecules.h"
+#include "fluvial/reward.h"
 #include "reward/key_cache.h"
 #include "reward/mpnn.h"
 #include "reward/reward_list.h"

@@ -52,13 +52,15 @@ static int run(const cli_verb *verb, int argc, char **argv) {
 const cli_verb cli_best = {
     .name = "best",
     .operands = "RUN [options]",
-    .help = "Selects the best molecules that training found, and the best that are unlike each other: "
-            "RUN/best.csv and RUN/diverse.csv.",
-    .details = "For runs whose objects have texts, which is said of molecules, as SMILES. The run may "
-               "still be in training. diverse.csv goes from the best object downwards and takes each "
-               "whose similarity (Tanimoto, circular fingerprints) to all taken before it is below "
-               "the threshold; those above a reward are counted as modes. Files of an earlier call "
-               "are replaced.\n",
+    .help =
+        "Selects the best molecules that training found, and the best that are unlike each other: "
+        "RUN/best.csv and RUN/diverse.csv.",
+    .details =
+        "For runs whose objects have texts, which is said of molecules, as SMILES. The run may "
+        "still be in training. diverse.csv goes from the best object downwards and takes each "
+        "whose similarity (Tanimoto, circular fingerprints) to all taken before it is below "
+        "the threshold; those above a reward are counted as modes. Files of an earlier call "
+        "are replaced.\n",
     .options = options,
     .run = run,
 };

@@ -23,11 +23,11 @@ static inline flv_status create(const char *name, const char *key, const char *t
   assert_non_null(values);
   if (flv_params_default(found, values, err) != FLV_OK) fail_msg("%s", err->text);
   while (key && *key) {
-    char name[64] = "", value[256] = "";
-    assert_true(sscanf(key, "%63[^,]", name) == 1 && sscanf(text, "%255[^;]", value) == 1);
-    key += strlen(name) + (key[strlen(name)] == ',');
+    char word[64] = "", value[256] = "";
+    assert_true(sscanf(key, "%63[^,]", word) == 1 && sscanf(text, "%255[^;]", value) == 1);
+    key += strlen(word) + (key[strlen(word)] == ',');
     text += strlen(value) + (text[strlen(value)] == ';');
-    const flv_param *param = flv_param_find(found, name);
+    const flv_param *param = flv_param_find(found, word);
     assert_non_null(param);
     if (flv_param_parse(param, value, values, err) != FLV_OK) fail_msg("%s", err->text);
   }

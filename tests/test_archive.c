@@ -30,10 +30,12 @@ static void must_train(const flv_config *cfg, const char *out) {
 }
 
 static char *text_of(const char *path) {
-  char *text;
+  char *read = NULL;
   size_t size;
   flv_error err = {0};
-  if (flv_file_read(path, &text, &size, &err) != FLV_OK) fail_msg("%s", err.text);
+  if (flv_file_read(path, &read, &size, &err) != FLV_OK) fail_msg("%s", err.text);
+  char *text = strdup(read); // gcc 12 takes `read` itself for a pointer into this function's frame
+  free(read);
   return text;
 }
 
@@ -82,8 +84,8 @@ static void mirror_object(mirror *m, const flv_trainer *t, const void *state, do
   while (at < m->n && strcmp(m->object[at].text, text) != 0) at++;
   object *o = &m->object[at];
   if (reward < m->above || (at < m->n && log_r <= o->log_r)) return;
-  const bool rises = reward >= m->modes_above &&
-                     (at == m->n || 2.0 * exp(o->log_r / 3.0) < m->modes_above);
+  const bool rises =
+      reward >= m->modes_above && (at == m->n || 2.0 * exp(o->log_r / 3.0) < m->modes_above);
   if (at == m->n) m->n++;
   assert_true(m->n < MOST);
   snprintf(o->text, sizeof o->text, "%s", text);
@@ -238,11 +240,30 @@ static void compare_best(mirror *m, const flv_env *env, const char *dir,
   }
 }
 
+// Few fragments, of which many molecules can be put together in several ways, with more slots free
+// in some of them.
+static const char *small_vocabulary(void) {
+  const char *path = in("small.json");
+  FILE *f = fopen(path, "w");
+  assert_non_null(f);
+  fputs("{\"fragments\": [{\"smiles\": \"C\", \"attach\": [0, 0]}, "
+        "{\"smiles\": \"CC\", \"attach\": [0, 1]}, {\"smiles\": \"O\", \"attach\": [0, 0]}, "
+        "{\"smiles\": \"CO\", \"attach\": [0]}, {\"smiles\": \"NC=O\", \"attach\": [0, 1]}, "
+        "{\"smiles\": \"NC(N)=O\", \"attach\": [0, 2]}, {\"smiles\": \"N\", \"attach\": [0, 0]}, "
+        "{\"smiles\": \"c1ccccc1\", \"attach\": [0, 1, 2, 3, 4, 5]}, "
+        "{\"smiles\": \"F\", \"attach\": [0]}]}",
+        f);
+  assert_int_equal(fclose(f), 0);
+  return path;
+}
+
 static void as_plain_loops_find_it(void **unused) {
   (void)unused;
   enum { ITERATIONS = 150 };
   static mirror m;
   flv_config *cfg = molecules("150");
+  put(cfg, "env.path", small_vocabulary());
+  put(cfg, "env.max_blocks", "4");
   char high[32], low[32];
   snprintf(high, sizeof high, "%s", reward_above(cfg, 0.4));
   snprintf(low, sizeof low, "%s", reward_above(cfg, 0.9));
@@ -262,7 +283,7 @@ static void as_plain_loops_find_it(void **unused) {
     assert_string_equal(text, m.csv);
     print_message("%d objects in %d lines, %d above, %d modes\n", m.n, m.lines, m.high, m.modes);
     assert_true(m.n > 100 && m.high > 20 && m.high < m.n && m.modes > 3 && m.modes < m.high);
-    if (k == 0) assert_true(m.lines > m.n); // some were found again with more slots free
+    assert_true(m.lines > m.n + 10); // found again with a larger reward
 
     flv_error err = {0};
     flv_trainer *t = flv_trainer_new(cfg, NULL, NULL, 1, &err);
@@ -392,8 +413,8 @@ static void what_is_no_archive(void **unused) {
   (void)unused;
   flv_error err = {0};
   flv_best best = {.objects = -3};
-  flv_config *grid = configure(SETTINGS({"env.side", "5"}, {"iterations", "3"}, {"batch", "8"},
-                                        {"policy.hidden", "[8]"}));
+  flv_config *grid = configure(
+      SETTINGS({"env.side", "5"}, {"iterations", "3"}, {"batch", "8"}, {"policy.hidden", "[8]"}));
   must_train(grid, in("grid"));
   assert_int_equal(flv_run_best(in("grid"), NULL, &best, &err), FLV_EINVAL);
   assert_non_null(strstr(err.text, "objects of environment 'hypergrid' have no texts"));
@@ -445,26 +466,34 @@ static void nothing_found(void **unused) {
   flv_config_free(cfg);
 }
 
-// The k-th allocation of training, going on and choosing fails, for every k: one clear error, and
-// the run goes on from where it was.
+// The k-th allocation of training, choosing and sampling fails, for every seventh k (most of them
+// are of the network's file, again and again): one clear error, and the run goes on from where it
+// was.
 static void every_allocation_may_fail(void **unused) {
   (void)unused;
   ALLOC_OR_SKIP();
   flv_error err = {0};
   flv_best best;
-  flv_config *cfg = molecules("2");
+  flv_config *cfg = molecules("1");
+  const char *path = in("few.json");
+  FILE *f = fopen(path, "w");
+  assert_non_null(f);
+  fputs("{\"fragments\": [{\"smiles\": \"CO\", \"attach\": [0, 1]}]}", f);
+  assert_int_equal(fclose(f), 0);
+  put(cfg, "env.path", path);
+  put(cfg, "batch", "2");
   put(cfg, "archive.modes_above", reward_above(cfg, 0.5));
   put(cfg, "env.max_blocks", "2");
   put(cfg, "reward.cache_mb", "1");
   long failures = 0;
-  for (long k = 0;; k++) {
+  for (long k = 0;; k += 7) {
     char name[32];
     snprintf(name, sizeof name, "fail%ld", k);
     err = (flv_error){0};
     alloc_fail(k);
     flv_status status = train(cfg, in(name), NULL, NULL, &err);
     if (status == FLV_OK) status = flv_run_best(in(name), NULL, &best, &err);
-    if (status == FLV_OK) status = flv_run_sample(in(name), 1, 0, 10, in("some.csv"), &err);
+    if (status == FLV_OK) status = flv_run_sample(in(name), 1, 0, 1, in("some.csv"), &err);
     const bool done = alloc_none_failed();
     if (status != FLV_OK) {
       failures++;
@@ -484,9 +513,12 @@ static void every_allocation_may_fail(void **unused) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(as_plain_loops_find_it),    cmocka_unit_test(stopped_and_resumed),
-      cmocka_unit_test(what_is_no_archive),        cmocka_unit_test(nothing_found),
-      cmocka_unit_test(every_allocation_may_fail), cmocka_unit_test(threads_do_not_change_files),
+      cmocka_unit_test(as_plain_loops_find_it),
+      cmocka_unit_test(stopped_and_resumed),
+      cmocka_unit_test(what_is_no_archive),
+      cmocka_unit_test(nothing_found),
+      cmocka_unit_test(every_allocation_may_fail),
+      cmocka_unit_test(threads_do_not_change_files),
       cmocka_unit_test(several_seeds),
   };
   return cmocka_run_group_tests(tests, make_folder, remove_folder);

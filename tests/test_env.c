@@ -253,7 +253,7 @@ static void check_object(const flv_env *env, const record *s, bool first) {
     return;
   }
   static char text[2][FLV_OBJECT_TEXT];
-  uint64_t key[2][2] = {{1, 2}, {3, 4}}, bits[FLV_FINGERPRINT_MAX];
+  uint64_t key[2][2] = {{1, 2}, {3, 4}}, print[FLV_FINGERPRINT_MAX];
   flv_error err = {0};
   assert_in_range(env->n_fingerprint, 1, FLV_FINGERPRINT_MAX);
   for (int k = 0; k < 2; k++) {
@@ -264,7 +264,7 @@ static void check_object(const flv_env *env, const record *s, bool first) {
   assert_string_equal(text[0], text[1]);
   assert_int_equal((key[0][0] | key[0][1]) == 0, first);
   assert_int_equal(text[0][0] == '\0', first);
-  if (!first) assert_int_equal(ops->fingerprint(env, text[0], bits, &err), FLV_OK);
+  if (!first) assert_int_equal(ops->fingerprint(env, text[0], print, &err), FLV_OK);
 }
 
 // An exit that is not restricted is legal everywhere; positions to fill end when there is nothing

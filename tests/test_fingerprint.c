@@ -36,13 +36,13 @@ static print print_smiles(const char *text) {
 
 static int count(const uint64_t *bits, int words) {
   int n = 0;
-  for (int i = 0; i < 64 * words; i++) n += bits[i / 64] >> i % 64 & 1;
+  for (int i = 0; i < 64 * words; i++) n += (int)(bits[i / 64] >> i % 64 & 1);
   return n;
 }
 
 static int common(const uint64_t *a, const uint64_t *b, int words) {
   int n = 0;
-  for (int i = 0; i < 64 * words; i++) n += (a[i / 64] & b[i / 64]) >> i % 64 & 1;
+  for (int i = 0; i < 64 * words; i++) n += (int)((a[i / 64] & b[i / 64]) >> i % 64 & 1);
   return n;
 }
 
@@ -85,8 +85,7 @@ static void similarities_by_hand(void **unused) {
       {"C1CCCCC1", "c1ccccc1", 0.0}, // aromatic atoms have fewer hydrogens
       {"C1CCCCC1", "CCCCCC", 0.0},   // no atom of a chain is on a ring
       {"CN", "C[NH3+]", 1.0 / 5.0},  // charge; CH3 is in both
-      {"C=C", "C#C", 0.0},
-      {"CCO", "OCC", 1.0},
+      {"C=C", "C#C", 0.0},           {"CCO", "OCC", 1.0},
       {"C1CC1", "C1CCC1", 1.0}, // a ring of like atoms looks the same from each, whatever its size
   };
   for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
@@ -265,8 +264,10 @@ static void sets_and_short_memory(void **unused) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(features_by_hand),          cmocka_unit_test(similarities_by_hand),
-      cmocka_unit_test(numbering_does_not_matter), cmocka_unit_test(memory_may_be_short),
+      cmocka_unit_test(features_by_hand),
+      cmocka_unit_test(similarities_by_hand),
+      cmocka_unit_test(numbering_does_not_matter),
+      cmocka_unit_test(memory_may_be_short),
       cmocka_unit_test(sets_as_plain_loops_make_them),
       cmocka_unit_test(sets_and_short_memory),
   };

@@ -53,12 +53,13 @@ static const char *text_of(const flv_env *env, const void *state) {
 // Two states have the same key exactly if they have the same text, and some do.
 static void keys_and_texts(void **unused) {
   (void)unused;
-  drawn *d = draw("4");
+  drawn *d = draw("2");
   static char text[N][256];
   static uint64_t key[N][2];
   int same = 0, same_state = 0;
   d->env->ops->identify(d->env, N, d->state, key[0]);
-  for (int i = 0; i < N; i++) snprintf(text[i], sizeof text[i], "%s", text_of(d->env, &d->state[i]));
+  for (int i = 0; i < N; i++)
+    snprintf(text[i], sizeof text[i], "%s", text_of(d->env, &d->state[i]));
   for (int i = 0; i < N; i++) {
     assert_true((key[i][0] | key[i][1]) != 0);
     assert_int_equal(strcspn(text[i], ", \"'\n"), strlen(text[i]));
@@ -208,12 +209,12 @@ static void sampled_files(void **unused) {
   enum { ROWS = 300 };
   flv_error err = {0};
   flv_config *cfg = molecules("3");
-  const flv_run_options options = {.out = in("run"), .threads = 1};
+  const char *const run = in("run"), *const csv = in("some.csv"), *const npy = in("some.npy");
+  const flv_run_options options = {.out = run, .threads = 1};
   if (flv_run_train(cfg, &options, &err) != FLV_OK) fail_msg("%s", err.text);
-  const char *const csv = in("some.csv"), *const npy = in("some.npy");
-  assert_int_equal(flv_run_sample(in("run"), 1, 0, ROWS, csv, &err), FLV_OK);
-  assert_int_equal(flv_run_sample(in("run"), 1, 0, ROWS, npy, &err), FLV_OK);
-  flv_trainer *t = flv_run_open(in("run"), 1, &err);
+  assert_int_equal(flv_run_sample(run, 1, 0, ROWS, csv, &err), FLV_OK);
+  assert_int_equal(flv_run_sample(run, 1, 0, ROWS, npy, &err), FLV_OK);
+  flv_trainer *t = flv_run_open(run, 1, &err);
   assert_non_null(t);
   const flv_env *env = flv_trainer_env(t);
   int64_t n;
@@ -236,9 +237,28 @@ static void sampled_files(void **unused) {
   assert_null(fgets(line, sizeof line, f));
   fclose(f);
   free(states);
-  assert_int_equal(flv_objects_read(env, csv, &n, &states, &err), FLV_EINVAL); // these are no numbers
+  assert_int_equal(flv_objects_read(env, csv, &n, &states, &err),
+                   FLV_EINVAL); // these are no numbers
   assert_non_null(strstr(err.text, "some.csv: line 2, column 1: expected a number"));
   flv_trainer_free(t);
+  flv_config_free(cfg);
+}
+
+static void rewards_and_their_environment(void **unused) {
+  (void)unused;
+  flv_error err = {0};
+  flv_config *cfg = molecules("3"), *grid = configure(0, NULL);
+  flv_reward *reward = flv_reward_new(cfg, &err);
+  flv_env *right = flv_env_new(cfg, NULL, &err), *wrong = flv_env_new(grid, NULL, &err);
+  assert_true(reward && right && wrong);
+  assert_true(reward->scale == 2.0);
+  assert_int_equal(reward->bind(reward, right, &err), FLV_OK);
+  assert_int_equal(reward->bind(reward, wrong, &err), FLV_EINVAL);
+  assert_non_null(strstr(err.text, "'molecule_network' needs environment 'fragments', not 'hyper"));
+  flv_env_free(wrong);
+  flv_env_free(right);
+  flv_reward_free(reward);
+  flv_config_free(grid);
   flv_config_free(cfg);
 }
 
@@ -286,9 +306,13 @@ static void threads_share_it(void **unused) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(keys_and_texts),     cmocka_unit_test(texts_are_the_molecules),
-      cmocka_unit_test(at_the_edges),       cmocka_unit_test(rows_are_read_back),
-      cmocka_unit_test(rows_that_are_none), cmocka_unit_test(sampled_files),
+      cmocka_unit_test(keys_and_texts),
+      cmocka_unit_test(texts_are_the_molecules),
+      cmocka_unit_test(at_the_edges),
+      cmocka_unit_test(rows_are_read_back),
+      cmocka_unit_test(rows_that_are_none),
+      cmocka_unit_test(sampled_files),
+      cmocka_unit_test(rewards_and_their_environment),
       cmocka_unit_test(threads_share_it),
   };
   return cmocka_run_group_tests(tests, make_folder, remove_folder);

@@ -25,7 +25,7 @@ extern "C" {
 
 enum {
   FLV_MAX_DIMS = 16,
-  FLV_OBJECT_TEXT = 4097, // holds the text of any object, and the zero byte after it
+  FLV_OBJECT_TEXT = 4097,  // holds the text of any object, and the zero byte after it
   FLV_FINGERPRINT_MAX = 64 // most words of a fingerprint
 };
 

@@ -36,7 +36,8 @@ typedef struct flv_found {
   int64_t above;   // of them worth archive.modes_above or more
   int64_t modes;   // of those, as they were found, each that is unlike all before it
   double best_log_r, best;
-  double low, median, high; // tenth, half and nine tenths of the latest 1000 objects, repeated ones too
+  double low, median,
+      high; // tenth, half and nine tenths of the latest 1000 objects, repeated ones too
 } flv_found;
 
 typedef struct flv_best_options { // in the order of the section `archive`

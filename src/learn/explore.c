@@ -90,8 +90,7 @@ flv_status flv_explore_check(const void *cfg, const flv_env *env, flv_error *err
   if (c->min_actions > 0 && (env->exit_action < 0 || c->min_actions > env->max_length - 1))
     return flv_fail(err, FLV_EINVAL,
                     "exploration.min_actions is %d, but '%s' has at most %d actions before an exit",
-                    c->min_actions, env->name,
-                    env->exit_action < 0 ? 0 : env->max_length - 1);
+                    c->min_actions, env->name, env->exit_action < 0 ? 0 : env->max_length - 1);
   return FLV_OK;
 }
 

@@ -28,12 +28,13 @@ static const flv_component *const train_list[] = {&train, NULL};
 #define FLV_STRUCT flv_archive_cfg
 static const flv_param archive_params[] = {ARCHIVE_KEYS(FLV_PARAM)};
 #undef FLV_STRUCT
-static const flv_component archive = {"found",
-                                      "objects in the order in which training finds them, once each",
-                                      archive_params,
-                                      sizeof archive_params / sizeof *archive_params,
-                                      sizeof(flv_archive_cfg),
-                                      NULL};
+static const flv_component archive = {
+    "found",
+    "objects in the order in which training finds them, once each",
+    archive_params,
+    sizeof archive_params / sizeof *archive_params,
+    sizeof(flv_archive_cfg),
+    NULL};
 static const flv_component *const archive_list[] = {&archive, NULL};
 
 static const flv_section sections[] = {

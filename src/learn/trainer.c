@@ -204,11 +204,13 @@ flv_status flv_trainer_step(flv_trainer *trainer, flv_stats *stats, flv_error *e
 int flv_trainer_objects(const flv_trainer *trainer, void *states, double *log_r) {
   const flv_batch *b = &trainer->batch;
   const size_t size = trainer->env->state_size;
-  const int whole = trainer->train->batch, given = flv_given_count(&trainer->collector.given, whole);
+  const int whole = trainer->train->batch,
+            given = flv_given_count(&trainer->collector.given, whole);
   int n = 0;
   for (int i = 0; i < whole - given && i < b->rewarded; i++) {
     if (b->open[i] & FLV_OPEN_END) continue;
-    memcpy((unsigned char *)states + (size_t)n * size, flv_batch_state(b, flv_batch_last(b, i)), size);
+    memcpy((unsigned char *)states + (size_t)n * size, flv_batch_state(b, flv_batch_last(b, i)),
+           size);
     log_r[n++] = b->log_r[i];
   }
   return n;

@@ -13,13 +13,13 @@ double flv_tanimoto(int words, const uint64_t *a, const uint64_t *b);
 
 // Transparent: read in place.
 typedef struct flv_diverse {
-  int words;       // of a fingerprint
-  double below;    // every two kept have a similarity below this
-  int n;           // kept
-  int room;        // for so many
-  uint64_t *bits;  // [room, words]
-  int32_t *size;   // [room] bits that are set
-  int32_t *order;  // [room] in which they are looked at: those that were similar to many first
+  int words;      // of a fingerprint
+  double below;   // every two kept have a similarity below this
+  int n;          // kept
+  int room;       // for so many
+  uint64_t *bits; // [room, words]
+  int32_t *size;  // [room] bits that are set
+  int32_t *order; // [room] in which they are looked at: those that were similar to many first
 } flv_diverse;
 
 void flv_diverse_init(flv_diverse *set, int words, double below); // empty, without memory

@@ -129,9 +129,8 @@ static flv_status write_files(selection *s, const char *dir, flv_error *err) {
 flv_status flv_best_write(const char *dir, const flv_env *env, const flv_reward *reward,
                           const flv_best_options *options, flv_best *out, flv_error *err) {
   selection s = {.env = env, .reward = reward, .options = options};
-  flv_best found = {.modes_above = options->modes_above,
-                    .similarity = options->similarity,
-                    .best = (double)NAN};
+  flv_best found = {
+      .modes_above = options->modes_above, .similarity = options->similarity, .best = (double)NAN};
   char path[FLV_PATH_MAX], *text;
   size_t size;
   FLV_TRY(flv_run_dir_path(path, dir, "objects.csv", err));

@@ -26,7 +26,7 @@ typedef struct flv_run_dir {
   int lock; // descriptor of config.yaml, locked; -1: not locked
   FILE *metrics, *timing;
   FILE *objects; // NULL: no archive
-  char *config; // the resolved configuration, as text
+  char *config;  // the resolved configuration, as text
 } flv_run_dir;
 
 // Makes path with config.yaml, empty tables and the checkpoint of iteration 0, under a temporary

@@ -78,8 +78,7 @@ static flv_status draw_csv(drawing *d, FILE *f, const char *path, flv_error *err
       FLV_TRY(write_texts(f, d, take, err));
     else
       write_numbers(f, d, take);
-    if (ferror(f))
-      return flv_fail(err, FLV_EIO, "%s: cannot write: %s", path, strerror(errno));
+    if (ferror(f)) return flv_fail(err, FLV_EIO, "%s: cannot write: %s", path, strerror(errno));
   }
   return FLV_OK;
 }

@@ -98,13 +98,13 @@ static void divide(flv_progress *all, int begun, int measured) {
 static void sum_up(crew *c) {
   flv_seeds_progress *all = &c->progress;
   const double rate = all->all.trajectories_per_s, unknown = (double)NAN;
-  *all = (flv_seeds_progress){.all = {.trajectories_per_s = rate,
-                                      .found = {.best = unknown, .best_log_r = unknown}},
-                              .loss_low = unknown,
-                              .loss_high = unknown,
-                              .jsd_low = unknown,
-                              .jsd_high = unknown,
-                              .runs = c->seeds->n};
+  *all = (flv_seeds_progress){
+      .all = {.trajectories_per_s = rate, .found = {.best = unknown, .best_log_r = unknown}},
+      .loss_low = unknown,
+      .loss_high = unknown,
+      .jsd_low = unknown,
+      .jsd_high = unknown,
+      .runs = c->seeds->n};
   int begun = 0, measured = 0;
   for (int k = 0; k < c->seeds->n; k++) {
     const flv_seed_run *run = &c->seeds->run[k];

@@ -10,8 +10,8 @@
 #include "run/curve.h"
 #include "run/seeds_dir.h"
 
-static const char *const metrics[] = {"loss",  "log_z", "log_z_error", "jsd",        "tv",
-                                      "kl_pq", "kl_qp", "l1",          "modes_found",
+static const char *const metrics[] = {"loss", "log_z", "log_z_error", "jsd", "tv", "kl_pq", "kl_qp",
+                                      "l1", "modes_found",
                                       // of runs with an archive
                                       "objects", "above", "modes", "best_log_r", "reward_50"};
 enum {
@@ -25,7 +25,7 @@ enum {
 
 typedef struct summary {
   int n, rows;
-  int metrics; // METRICS or WITHOUT_ARCHIVE
+  int metrics;                      // METRICS or WITHOUT_ARCHIVE
   double *iteration, *trajectories; // [rows]
   int *reached;                     // [rows] runs that have the row
   double *value[METRICS];           // [n, rows], NaN where unknown

@@ -11,7 +11,8 @@
 // x sets bit x mod 2048.
 //
 // So nothing depends on how atoms are numbered. The hash is our own and so are the bits; similarities
-// come out as those of other implementations but for chance collisions (docs/molecules.md).
+// are close to those of other implementations, which also differ in which of several features with
+// the same bonds is left out (docs/molecules.md has numbers).
 #ifndef FLUVIAL_CHEM_FINGERPRINT_H
 #define FLUVIAL_CHEM_FINGERPRINT_H
 

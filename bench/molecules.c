@@ -1,5 +1,6 @@
 // Molecules: how long assembly, features, canonical keys, SMILES and fingerprints take; or the
-// molecules themselves, for tools/check_molecules.py and check_fingerprints.py to compare with RDKit.
+// molecules themselves, for tools/check_molecules.py and check_fingerprints.py to compare with
+// RDKit.
 //
 //   build/bench/molecules time VOCABULARY [N]
 //   build/bench/molecules dump VOCABULARY [N]    random ones, of up to 9 blocks

@@ -1,11 +1,11 @@
 // libFuzzer target: any bytes as SMILES. What is accepted has allowed valences and is the same
-// molecule, with the same fingerprint, when it is written and read back; what is refused leaves the output as it was, with one
-// line of message.
+// molecule, with the same fingerprint, when it is written and read back; what is refused leaves the
+// output as it was, with one line of message.
 //
 //   clang -std=c17 -D_DEFAULT_SOURCE -g -O1 -fsanitize=fuzzer,address,undefined -Iinclude -Isrc \
-//     fuzz/fuzz_smiles.c src/chem/canonical.c src/chem/element.c src/chem/fingerprint.c src/chem/kekule.c \
-//     src/chem/molecule.c src/chem/perceive.c src/chem/smiles*.c src/base/memory.c \
-//     src/base/status.c -o fuzz_smiles && ./fuzz_smiles -max_len=256
+//     fuzz/fuzz_smiles.c src/chem/canonical.c src/chem/element.c src/chem/fingerprint.c \
+//     src/chem/kekule.c src/chem/molecule.c src/chem/perceive.c src/chem/smiles*.c \
+//     src/base/memory.c src/base/status.c -o fuzz_smiles && ./fuzz_smiles -max_len=256
 
 #include <stdint.h>
 #include <stdlib.h>

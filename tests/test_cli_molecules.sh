@@ -82,7 +82,7 @@ says 'of some.npy, taken for draws from the target'
 run 0 train mol.yaml --seeds 2 --out two -q
 run 0 train --resume two
 says 'distinct objects found  median '
-says 'modes of these           median '
+says 'modes of these          median '
 [ -s two/seed-1/diverse.csv ] && [ -s two/seed-2/best.csv ] || fail 'seeds without best.csv or diverse.csv'
 grep -q ',modes_median,modes_low,modes_high,' two/summary.csv || fail 'summary.csv without modes'
 run 0 plot runs/mol --metric modes --out modes.png

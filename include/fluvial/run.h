@@ -29,8 +29,8 @@
 extern "C" {
 #endif
 
-// What training has found so far, where objects have texts (flv_env.text_name). Rewards are values of
-// flv_reward_value; NaN where there are none yet.
+// What training has found so far, where objects have texts (flv_env.text_name). Rewards are values
+// of flv_reward_value; NaN where there are none yet.
 typedef struct flv_found {
   bool archived;   // else nothing here is known
   int64_t objects; // distinct ones
@@ -106,10 +106,10 @@ typedef struct flv_run_molecules_options {
 flv_status flv_run_molecules(const char *dir, const flv_run_molecules_options *options,
                              flv_molecule_evaluation *out, flv_error *err);
 
-// The best objects that training found (the first of its options.n by reward), with their rewards, into
-// dir/best.csv; and into dir/diverse.csv, from the best down, those whose Tanimoto similarity to all
-// before them is below options.similarity, with the largest of those similarities (nearest). A run in
-// training may be asked too. options may be NULL. FLV_EINVAL where objects have no texts.
+// The best objects that training found (the first of its options.n by reward), with their rewards,
+// into dir/best.csv; and into dir/diverse.csv, from the best down, those whose Tanimoto similarity
+// to all before them is below options.similarity, with the largest of those similarities (nearest).
+// A run in training may be asked too. options may be NULL. FLV_EINVAL where objects have no texts.
 flv_status flv_run_best(const char *dir, const flv_best_options *options, flv_best *out,
                         flv_error *err);
 

@@ -75,8 +75,8 @@ int64_t flv_trainer_iteration(const flv_trainer *trainer);    // updates made
 int64_t flv_trainer_trajectories(const flv_trainer *trainer); // sampled so far
 
 // Right after flv_trainer_step: the objects that the trajectories it trained on ended in, but for
-// given ones (section `data`), in order; at most the batch. states [batch * state_size], log_r [batch].
-// Returns how many.
+// given ones (section `data`), in order; at most the batch. states [batch * state_size], log_r
+// [batch]. Returns how many.
 int flv_trainer_objects(const flv_trainer *trainer, void *states, double *log_r);
 
 // Samples n objects from P_F itself (no exploration) into states [n*state_size]; stream tells

@@ -1,5 +1,5 @@
-// Mixing of 64 bits: splitmix64's step, a bijection in which every bit of x changes every bit of the
-// result. [Steele, Lea & Flood 2014]
+// Mixing of 64 bits: splitmix64's step, a bijection in which every bit of x changes every bit of
+// the result. [Steele, Lea & Flood 2014]
 #ifndef FLUVIAL_BASE_MIX_H
 #define FLUVIAL_BASE_MIX_H
 

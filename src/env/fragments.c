@@ -145,8 +145,8 @@ static inline void env_columns(const flv_fragments *e, const flv_fragments_state
   }
 }
 
-// May this be the next position? Slots in order, so that no slot is used twice; slot 0 is free of the
-// root alone.
+// May this be the next position? Slots in order, so that no slot is used twice; slot 0 is free of
+// the root alone.
 static inline bool may_follow(const flv_fragments *e, const flv_fragments_state *s,
                               const int32_t *cell) {
   const int p = (int)s->n, block = cell[0], parent = cell[1], slot = cell[2];

@@ -26,8 +26,8 @@ void flv_diverse_init(flv_diverse *set, int words, double below); // empty, with
 void flv_diverse_free(flv_diverse *set);                          // accepts a zeroed one
 
 // Keeps a fingerprint unless one that is there is not below. *kept says which; *nearest is then its
-// largest similarity to those before it, 0 for the first; it may be NULL. Costs n * words. FLV_ENOMEM:
-// the set is as before.
+// largest similarity to those before it, 0 for the first; it may be NULL. Costs n * words.
+// FLV_ENOMEM: the set is as before.
 flv_status flv_diverse_add(flv_diverse *set, const uint64_t *bits, bool *kept, double *nearest,
                            flv_error *err);
 

@@ -4,8 +4,8 @@
 //
 // A line for each object when it is first found, and another whenever it is found with a larger
 // reward: a reward may read more of a state than its object (free slots of a molecule). So the last
-// line of a key is its best. Objects of less than archive.above are neither written nor counted. What
-// is in memory follows from the lines, in their order: a resumed run reads them again.
+// line of a key is its best. Objects of less than archive.above are neither written nor counted.
+// What is in memory follows from the lines, in their order: a resumed run reads them again.
 #ifndef FLUVIAL_RUN_ARCHIVE_H
 #define FLUVIAL_RUN_ARCHIVE_H
 

@@ -1,6 +1,6 @@
 // The best objects of objects.csv, and a diverse set: from the best downwards, each that is less
-// similar than a threshold to all that were taken before it. Those of them with a reward above another
-// threshold are what is called modes. [Bengio et al. 2021, arXiv:2106.04399]
+// similar than a threshold to all that were taken before it. Those of them with a reward above
+// another threshold are what is called modes. [Bengio et al. 2021, arXiv:2106.04399]
 #include "run/best.h"
 
 #include <math.h>

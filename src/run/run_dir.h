@@ -12,8 +12,9 @@
 
 enum { FLV_PATH_MAX = 1024, FLV_LATEST = 1000 };
 
-// Sums since the last row of metrics.csv, and, of runs with an archive, log R of the latest objects;
-// saved with the checkpoint, so that a resumed run writes the row an uninterrupted one would.
+// Sums since the last row of metrics.csv, and, of runs with an archive, log R of the latest
+// objects; saved with the checkpoint, so that a resumed run writes the row an uninterrupted one
+// would.
 typedef struct flv_tally {
   double loss;
   int64_t n;

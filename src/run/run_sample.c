@@ -1,5 +1,5 @@
-// Objects drawn from a trained sampler, as csv or npy. A csv is for people and other programs: it has
-// objects' texts where there are such; an npy always has the numbers that are read back.
+// Objects drawn from a trained sampler, as csv or npy. A csv is for people and other programs: it
+// has objects' texts where there are such; an npy always has the numbers that are read back.
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

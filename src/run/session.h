@@ -33,8 +33,8 @@ flv_status flv_session_step(flv_session *session, flv_error *err);
 // Writes a checkpoint and returns FLV_ESTOPPED, saying how to go on with the run in `dir`.
 flv_status flv_session_stop(flv_session *session, const char *dir, flv_error *err);
 
-// After the last iteration: the best of the archive, and the last progress. Evaluates a run that had
-// nothing left to train.
+// After the last iteration: the best of the archive, and the last progress. Evaluates a run that
+// had nothing left to train.
 flv_status flv_session_end(flv_session *session, flv_error *err);
 
 void flv_session_close(flv_session *session); // directory, archive and trainer

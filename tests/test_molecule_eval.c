@@ -306,8 +306,7 @@ static void refused(void **unused) {
     flv_error err = {0};
     if (flv_molecule_list_parse(&env, cases[i][0], strlen(cases[i][0]), &err))
       fail_msg("case %zu was read", i);
-    if (!strstr(err.text, cases[i][1]))
-      fail_msg("'%s' does not say '%s'", err.text, cases[i][1]);
+    if (!strstr(err.text, cases[i][1])) fail_msg("'%s' does not say '%s'", err.text, cases[i][1]);
   }
   flv_error err = {0};
   const char *good = "jbonds\tblocks\n0,1,0,0\t0,5"; // other order, no stems, no line's end

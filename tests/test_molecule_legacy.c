@@ -28,9 +28,8 @@ static int below(int n) {
 }
 
 // Fragments without symmetries and with each atom listed once.
-static const char *const plain[] = {"c1cn[nH]c1", "c1ccc2[nH]ccc2c1", "NC=O", "N[SH](=O)=O",
-                                    "C1COCCN1",   "O=CO",             "C#N",  "F",
-                                    "Cl"};
+static const char *const plain[] = {
+    "c1cn[nH]c1", "c1ccc2[nH]ccc2c1", "NC=O", "N[SH](=O)=O", "C1COCCN1", "O=CO", "C#N", "F", "Cl"};
 
 static bool is_plain(const flv_vocabulary *v, int block) {
   for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)
@@ -85,9 +84,9 @@ static void atoms_logits(void *user, int n, const void *states, float *logits) {
       const flv_block *block = &e->vocabulary.block[s->block[p]];
       for (int j = 0; j <= block->n_attach; j++)
         for (int b = 0; b < k; b++)
-          logits[flv_legacy_action(e, p, j, b)] = (float)(
-              j < block->n_attach ? atoms_logit(e, s->block[p], block->attach[j], b)
-                                  : atoms_logit(e, -1, 0, b));
+          logits[flv_legacy_action(e, p, j, b)] =
+              (float)(j < block->n_attach ? atoms_logit(e, s->block[p], block->attach[j], b)
+                                          : atoms_logit(e, -1, 0, b));
     }
     logits[width - 1] = end_logit;
   }
@@ -108,8 +107,7 @@ static void atoms_log_pf(void *user, int n, const void *states, double *log_pf) 
       log_pf[c] = c == env->exit_action ? (double)end_logit
                   : s->n == 0           ? atoms_logit(e, -1, 0, c)
                                         : atoms_logit(e, s->block[p],
-                                                      e->vocabulary.block[s->block[p]].attach[j],
-                                                      c % k);
+                                                      e->vocabulary.block[s->block[p]].attach[j], c % k);
     }
     const double sum = flv_logsumexp(a, log_pf);
     for (int c = 0; c < a; c++) log_pf[c] -= sum;
@@ -127,9 +125,9 @@ static double part_sum(const flv_fragments *e, const flv_grown *g, unsigned part
     for (int j = 0; j < block->n_attach; j++) {
       const int x = block->attach[j]; // listed once, so bonded once at most
       bool bonded = b > 0 && part >> g->to[b] & 1 && g->by[b] == x;
-      for (int c = b + 1; c < g->n; c++)
-        bonded |= part >> c & 1 && g->to[c] == b && g->at[c] == x;
-      for (int k = 0; k < v->n_blocks && !bonded; k++) sum += exp(atoms_logit(e, g->block[b], x, k));
+      for (int c = b + 1; c < g->n; c++) bonded |= part >> c & 1 && g->to[c] == b && g->at[c] == x;
+      for (int k = 0; k < v->n_blocks && !bonded; k++)
+        sum += exp(atoms_logit(e, g->block[b], x, k));
     }
   }
   return sum;

@@ -61,12 +61,12 @@ static double golden_weight(uint64_t tensor, uint64_t entry) {
 static const struct theirs {
   const char *name;
   int turned;
-} theirs[] = {{"p_f.blocks", 0},         {"p_f.stems", 0},        {"p_f.bonds", 0},
-              {"p_f.root.weight", 0},    {"p_f.root.bias", 0},    {"p_f.block.0.weight", 1},
+} theirs[] = {{"p_f.blocks", 0},         {"p_f.stems", 0},          {"p_f.bonds", 0},
+              {"p_f.root.weight", 0},    {"p_f.root.bias", 0},      {"p_f.block.0.weight", 1},
               {"p_f.block.0.bias", 0},   {"p_f.block.2.weight", 1}, {"p_f.block.2.bias", 0},
-              {"p_f.gru.x.weight", 1},   {"p_f.gru.h.weight", 1}, {"p_f.gru.x.bias", 0},
-              {"p_f.gru.h.bias", 0},     {"p_f.stem.0.weight", 1}, {"p_f.stem.0.bias", 0},
-              {"p_f.stem.2.weight", 1},  {"p_f.stem.2.bias", 0},  {"p_f.stem.4.weight", 1},
+              {"p_f.gru.x.weight", 1},   {"p_f.gru.h.weight", 1},   {"p_f.gru.x.bias", 0},
+              {"p_f.gru.h.bias", 0},     {"p_f.stem.0.weight", 1},  {"p_f.stem.0.bias", 0},
+              {"p_f.stem.2.weight", 1},  {"p_f.stem.2.bias", 0},    {"p_f.stem.4.weight", 1},
               {"p_f.stem.4.bias", 0},    {"p_f.state.0.weight", 1}, {"p_f.state.0.bias", 0},
               {"p_f.state.2.weight", 1}, {"p_f.state.2.bias", 0}};
 enum { N_THEIRS = sizeof theirs / sizeof *theirs };

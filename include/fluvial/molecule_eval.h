@@ -31,9 +31,9 @@ flv_molecule_list *flv_molecule_list_parse(const flv_env *env, const char *text,
 void flv_molecule_list_free(flv_molecule_list *list); // accepts NULL
 
 int64_t flv_molecule_list_count(const flv_molecule_list *list);
-const void *flv_molecule_list_states(const flv_molecule_list *list); // [n * state_size]
-int flv_molecule_list_line(const flv_molecule_list *list, int64_t i);     // where it stands
-int flv_molecule_list_blocks(const flv_molecule_list *list, int64_t i);   // how many it has
+const void *flv_molecule_list_states(const flv_molecule_list *list);    // [n * state_size]
+int flv_molecule_list_line(const flv_molecule_list *list, int64_t i);   // where it stands
+int flv_molecule_list_blocks(const flv_molecule_list *list, int64_t i); // how many it has
 
 typedef struct flv_molecule_score {
   double log_r; // exponent included
@@ -45,13 +45,13 @@ typedef struct flv_molecule_score {
 } flv_molecule_score;
 
 typedef struct flv_molecule_fit {
-  int64_t n; // molecules used: log R and log p are finite
+  int64_t n;                // molecules used: log R and log p are finite
   double pearson, spearman; // of log R and log p; NaN where undefined
 } flv_molecule_fit;
 
 typedef struct flv_molecule_evaluation {
-  int64_t n;        // molecules
-  bool has_legacy;  // policy: fragment_network, exit: joint
+  int64_t n;       // molecules
+  bool has_legacy; // policy: fragment_network, exit: joint
   flv_molecule_fit exact, legacy;
 } flv_molecule_evaluation;
 

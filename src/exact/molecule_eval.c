@@ -71,8 +71,8 @@ static flv_status exactly(evaluating *v, int64_t begin, int n, flv_error *err) {
   const flv_share share = part_of(v, begin, n, 0.05, 0.85);
   flv_molecule_paths_clear(v->paths);
   for (int i = 0; i < n; i++) {
-    const flv_status status = flv_molecule_paths_add(
-        v->paths, &v->list->state[begin + i], &v->score[begin + i].writings, err);
+    const flv_status status = flv_molecule_paths_add(v->paths, &v->list->state[begin + i],
+                                                     &v->score[begin + i].writings, err);
     if (status != FLV_OK) return flv_error_prefix(err, "line %d", v->list->line[begin + i]);
   }
   FLV_TRY(flv_molecule_paths_log_p(v->paths, flv_pf_rows_log_pf, &v->rows, &share, v->log_p, err));
@@ -94,8 +94,7 @@ static flv_status evaluate_group(evaluating *v, int64_t begin, int n, flv_error 
   rewarding r = {v, begin, n};
   flv_parallel(v->t->threads, (n + TASK - 1) / TASK, reward_task, &r);
   for (int i = 0; i < n; i++)
-    v->score[begin + i] =
-        (flv_molecule_score){.log_r = v->log_r[i], .log_p_legacy = (double)NAN};
+    v->score[begin + i] = (flv_molecule_score){.log_r = v->log_r[i], .log_p_legacy = (double)NAN};
   FLV_TRY(exactly(v, begin, n, err));
   return v->has_legacy ? as_released(v, begin, n, err) : FLV_OK;
 }

@@ -45,8 +45,8 @@ int flv_molecule_paths_states(const flv_molecule_paths *paths); // so far, ances
 flv_status flv_molecule_paths_log_p(flv_molecule_paths *paths, flv_log_pf_fn log_pf, void *user,
                                     const flv_share *share, double *log_p, flv_error *err);
 
-// order [n]: the states from the root's block with the smallest number to the largest, and of one
-// root from few blocks to many.
+// order [n]: the states by the numbers of their roots' blocks; of one root as they come, so that those
+// of one molecule, which have paths from the root in common, stay together.
 void flv_fragments_order(int n, const flv_fragments_state *state, int32_t *order);
 
 #endif

@@ -195,9 +195,9 @@ static flv_status load(molecule_network *self, const molecule_network_cfg *cfg, 
                     cfg->path, flv_mpnn_columns(self->net), flv_mpnn_kinds(self->net) - 1,
                     (int)FLV_ATOM_FEATURES, (int)FLV_BOND_FEATURES);
   self->cache = flv_key_cache_new((size_t)cfg->cache_mb << 20);
-  return self->cache ? FLV_OK
-                     : flv_fail(err, FLV_ENOMEM, "out of memory for reward.cache_mb: %d",
-                                cfg->cache_mb);
+  return self->cache
+             ? FLV_OK
+             : flv_fail(err, FLV_ENOMEM, "out of memory for reward.cache_mb: %d", cfg->cache_mb);
 }
 
 static flv_status molecule_network_create(flv_reward *reward, const void *values, flv_error *err) {

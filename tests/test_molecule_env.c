@@ -1,5 +1,5 @@
-// Walks over molecules joined from fragments, forward and back, with parents: molecule: beside a naive
-// twin that keeps lists of blocks, bonds and stems, as the literature describes the states.
+// Walks over molecules joined from fragments, forward and back, with parents: molecule: beside a
+// naive twin that keeps lists of blocks, bonds and stems, as the literature describes the states.
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

@@ -1,5 +1,5 @@
-// log p of given molecules as the released code computes it: where its faults can be foreseen, against
-// that; and on the published molecules against what the code did with each.
+// log p of given molecules as the released code computes it: where its faults can be foreseen,
+// against that; and on the published molecules against what the code did with each.
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -64,8 +64,8 @@ static flv_grown grow_plain(const flv_fragments *e, int n) {
   return g;
 }
 
-// A policy that knows the two atoms that are joined and nothing else, so that it does not tell the ways
-// to write a molecule apart.
+// A policy that knows the two atoms that are joined and nothing else, so that it does not tell the
+// ways to write a molecule apart.
 static double atoms_logit(const flv_fragments *e, int block, int atom, int added) {
   const int key[3] = {block < 0 ? -1 : e->vocabulary.block[block].fragment, atom, added};
   return (double)(float)random_logit(key, sizeof key, 0);
@@ -139,8 +139,8 @@ static double made_up_sum(const flv_fragments *e) {
   return sum;
 }
 
-// p of all orders in which a molecule of different fragments grows, over parts of it. every_first: any
-// block of a fragment may come first.
+// p of all orders in which a molecule of different fragments grows, over parts of it. every_first:
+// any block of a fragment may come first.
 static double grow_p(const flv_fragments *e, const flv_grown *g, bool every_first) {
   const flv_vocabulary *v = &e->vocabulary;
   double p[1 << 5] = {1.0};
@@ -297,8 +297,8 @@ static void published_graphs(void **unused) {
   close_published(&p);
 }
 
-// Under a uniform policy the released value is too small, by 0.9 nats for eight blocks and up to 4.6 for
-// fewer.
+// Under a uniform policy the released value is too small, by 0.9 nats for eight blocks and up to
+// 4.6 for fewer.
 static void published_uniform(void **unused) {
   (void)unused;
   MOLECULE_DATA_OR_SKIP("eval_mols.tsv");

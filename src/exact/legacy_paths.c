@@ -119,8 +119,8 @@ static bond bond_of(const flv_grown *g, int v, int k) {
   return (bond){-1, 0, 0};
 }
 
-// Of the tree that hangs on v, seen from `from`: a hash of v's label and, sorted, of bonds and the codes
-// behind them. The same for all orders.
+// Of the tree that hangs on v, seen from `from`: a hash of v's label and, sorted, of bonds and the
+// codes behind them. The same for all orders.
 static code code_at(const flv_legacy *l, const flv_grown *g, int v, int from, bool by_fragment) {
   uint64_t word[3 * FLV_FRAGMENTS_MAX + 1];
   const int block = g->block[v];

@@ -96,8 +96,8 @@ flv_status flv_run_assess(const char *dir, int threads, const char *objects,
 
 typedef struct flv_run_molecules_options {
   const char *molecules; // file for flv_molecule_list_parse
-  const char *out;       // table to write: line, blocks, writings, log_r, log_p, log_p_legacy; NULL: none
-  int threads;           // 0: all cores
+  const char *out; // table to write: line, blocks, writings, log_r, log_p, log_p_legacy; NULL: none
+  int threads;     // 0: all cores
   void (*progress)(void *user, double done); // share done; may be NULL
   void *user;
 } flv_run_molecules_options;

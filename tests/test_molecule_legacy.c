@@ -102,12 +102,15 @@ static void atoms_log_pf(void *user, int n, const void *states, double *log_pf) 
     env->ops->mask(env, 1, s, mask);
     for (int c = 0; c < a; c++) {
       const int p = c / k / e->slots, j = c / k % e->slots;
+      const flv_block *block = &e->vocabulary.block[s->block[p]];
       log_pf[c] = -HUGE_VAL;
       if (!mask[c]) continue;
-      log_pf[c] = c == env->exit_action ? (double)end_logit
-                  : s->n == 0           ? atoms_logit(e, -1, 0, c)
-                                        : atoms_logit(e, s->block[p],
-                                                      e->vocabulary.block[s->block[p]].attach[j], c % k);
+      if (c == env->exit_action)
+        log_pf[c] = (double)end_logit;
+      else if (s->n == 0)
+        log_pf[c] = atoms_logit(e, -1, 0, c);
+      else
+        log_pf[c] = atoms_logit(e, s->block[p], block->attach[j], c % k);
     }
     const double sum = flv_logsumexp(a, log_pf);
     for (int c = 0; c < a; c++) log_pf[c] -= sum;

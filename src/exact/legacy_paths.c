@@ -113,6 +113,7 @@ typedef struct bond { // of a node, seen from it
 
 // The k-th bond of a node: first, from all but the root, that to an earlier one.
 static bond bond_of(const flv_grown *g, int v, int k) {
+  // cppcheck-suppress arrayIndexOutOfBoundsCond; v is a block of g
   if (v > 0 && k-- == 0) return (bond){g->to[v], g->by[v], g->at[v]};
   for (int c = v + 1; c < g->n; c++)
     if (g->to[c] == v && k-- == 0) return (bond){c, g->at[c], g->by[c]};
@@ -135,7 +136,7 @@ static code code_at(const flv_legacy *l, const flv_grown *g, int v, int from, bo
                                behind.half[1]};
     int i = n++;
     for (; i > 0 && memcmp(entry, word + 3 * i - 2, sizeof entry) < 0; i--)
-      memcpy(word + 3 * i + 1, word + 3 * i - 2, sizeof entry);
+      memmove(word + 3 * i + 1, word + 3 * i - 2, sizeof entry);
     memcpy(word + 3 * i + 1, entry, sizeof entry);
   }
   const XXH128_hash_t hash = XXH3_128bits(word, sizeof *word * (size_t)(3 * n + 1));

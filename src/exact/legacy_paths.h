@@ -11,8 +11,8 @@
 // takes its place; if no stem will do, the molecule is left out. (That happens where a fragment was
 // joined by an atom whose block is that of a symmetric one.) With log-softmax over all stems and
 // the end,
-//   lp(empty) = 0,  lp(s') = log(exp(-1000) + sum over parents s of exp(lp(s) + log p(action |
-//            s))),
+//   lp(empty) = 0,
+//   lp(s') = log(exp(-1000) + sum over parents s of exp(lp(s) + log p(action | s))),
 //   log p(x) = lp(x), and + log p(end | x) where x has fewer than max_blocks.
 // The end counts as improbable (logit -1000) below min_blocks, and as possible where no stem is
 // left: there, and in the empty state, a stem of a type of its own at block 0 takes part.

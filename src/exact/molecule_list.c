@@ -29,6 +29,7 @@ int flv_grown_state(const flv_env *env, const flv_grown *g, flv_fragments_state 
 
 int flv_grown_open(const flv_fragments *e, const flv_grown *g, int b, int atom) {
   const flv_block *block = &e->vocabulary.block[g->block[b]];
+  // cppcheck-suppress arrayIndexOutOfBoundsCond; b is a block of g
   int n = -(b > 0 && g->by[b] == atom);
   for (int j = 0; j < block->n_attach; j++) n += block->attach[j] == atom;
   for (int i = b + 1; i < g->n; i++) n -= g->to[i] == b && g->at[i] == atom;

@@ -1,8 +1,10 @@
-// Molecules: how long assembly, features, canonical keys and SMILES take; or the molecules
-// themselves, for tools/check_molecules.py to compare with RDKit.
+// Molecules: how long assembly, features, canonical keys, SMILES and fingerprints take; or the
+// molecules themselves, for tools/check_molecules.py and check_fingerprints.py to compare with
+// RDKit.
 //
 //   build/bench/molecules time VOCABULARY [N]
 //   build/bench/molecules dump VOCABULARY [N]    random ones, of up to 9 blocks
+//   build/bench/molecules fingerprint VOCABULARY [N]  random ones: SMILES <tab> bits, 2047 first
 //   build/bench/molecules list VOCABULARY < file blocks <tab> junctions <tab> stems, a line each
 //   build/bench/molecules read VOCABULARY < file SMILES, a line each
 //
@@ -18,6 +20,7 @@
 
 #include "chem/assemble.h"
 #include "chem/canonical.h"
+#include "chem/fingerprint.h"
 #include "chem/perceive.h"
 #include "chem/smiles.h"
 
@@ -205,6 +208,23 @@ static void read_lines(work *w, FILE *f) {
   }
 }
 
+static void fingerprint(work *w, uint64_t bits[FLV_FINGERPRINT_WORDS]) {
+  flv_error err = {0};
+  must(flv_fingerprint(bits, &w->molecule, &err), &err);
+}
+
+static void print_fingerprint(work *w, const design *d) {
+  uint64_t bits[FLV_FINGERPRINT_WORDS];
+  assemble(w, d);
+  fingerprint(w, bits);
+  flv_canonical_form(w->canon, &w->form, &w->molecule);
+  write(w, &w->form);
+  printf("%s\t", w->text);
+  for (int k = FLV_FINGERPRINT_WORDS - 1; k >= 0; k--)
+    printf("%016llx", (unsigned long long)bits[k]);
+  putchar('\n');
+}
+
 // ---- time
 
 static double seconds(void) {
@@ -216,23 +236,26 @@ static double seconds(void) {
 static void measure(work *w, int n) {
   design *d = calloc((size_t)n, sizeof *d);
   if (!d) must(FLV_ENOMEM, &(flv_error){.text = "memory"});
-  double spent[4] = {0};
+  double spent[5] = {0};
+  uint64_t bits[FLV_FINGERPRINT_WORDS];
   long atoms = 0;
   for (int i = 0; i < n; i++) draw(&d[i], &w->v);
   for (int i = 0; i < n; i++) {
-    double t[5];
+    double t[6];
     t[0] = seconds(), assemble(w, &d[i]);
     t[1] = seconds(), perceive(w, &d[i]);
     t[2] = seconds(), key(w);
     t[3] = seconds(), write(w, &w->molecule);
-    t[4] = seconds();
-    for (int k = 0; k < 4; k++) spent[k] += t[k + 1] - t[k];
+    t[4] = seconds(), fingerprint(w, bits);
+    t[5] = seconds();
+    for (int k = 0; k < 5; k++) spent[k] += t[k + 1] - t[k];
     atoms += w->molecule.n_atoms;
   }
-  static const char *const what[] = {"assembly", "features", "canonical key", "SMILES"};
+  static const char *const what[] = {"assembly", "features", "canonical key", "SMILES",
+                                     "fingerprint"};
   printf("%d random molecules, %.1f atoms on average; microseconds of CPU for each:\n", n,
          (double)atoms / n);
-  for (int k = 0; k < 4; k++) printf("  %-14s %8.2f\n", what[k], 1e6 * spent[k] / n);
+  for (int k = 0; k < 5; k++) printf("  %-14s %8.2f\n", what[k], 1e6 * spent[k] / n);
   free(d);
 }
 
@@ -240,13 +263,14 @@ int main(int argc, char **argv) {
   const int n = argc > 3 ? atoi(argv[3]) : 10000;
   static work w;
   design d;
-  if (argc < 3 || n < 1 || !strchr("tdlr", argv[1][0])) {
-    fprintf(stderr, "usage: molecules time|dump|list|read VOCABULARY [N]\n");
+  if (argc < 3 || n < 1 || !strchr("tdlrf", argv[1][0])) {
+    fprintf(stderr, "usage: molecules time|dump|fingerprint|list|read VOCABULARY [N]\n");
     return 2;
   }
   setup(&w, argv[2]);
   if (argv[1][0] == 't') measure(&w, n);
   for (int i = 0; i < n && argv[1][0] == 'd'; i++) draw(&d, &w.v), print(&w, &d);
+  for (int i = 0; i < n && argv[1][0] == 'f'; i++) draw(&d, &w.v), print_fingerprint(&w, &d);
   while (argv[1][0] == 'l' && read_design(&d, stdin)) print(&w, &d);
   if (argv[1][0] == 'r') read_lines(&w, stdin);
   flv_canon_free(w.canon);

@@ -36,7 +36,8 @@ static const cli_option options[] = {
     {OPT_BANDWIDTH, "bandwidth", "H",
      "of the MMD's kernel, in units of coordinates (default: the median distance)"},
     {OPT_MOLECULES, "molecules", "FILE",
-     "instead, of molecules in a table (docs/molecules.md): log p(x) without sampling, and how well it "
+     "instead, of molecules in a table (docs/molecules.md): log p(x) without sampling, and how "
+     "well it "
      "follows log R"},
     {OPT_OUT, "out", "FILE.csv", "with --molecules: write log R and log p of each"},
     {OPT_CSV, "csv", "FILE", "write name,value,error,exact for each measure, too"},
@@ -88,7 +89,8 @@ static bool with_molecules(int key) {
 static int check(const cli_verb *verb, int argc, const request *r) {
   if (r->molecules && r->other)
     return cli_misused(verb, "--%s does not go with --molecules", r->other);
-  if (r->out && !r->molecules) return cli_misused(verb, "--out is for --molecules; or is it --csv?");
+  if (r->out && !r->molecules)
+    return cli_misused(verb, "--out is for --molecules; or is it --csv?");
   if (argc - optind != 1)
     return cli_misused(verb, argc == optind ? "which RUN directory?" : "one RUN at a time");
   return CLI_OK;

@@ -1,11 +1,11 @@
 // libFuzzer target: any bytes as SMILES. What is accepted has allowed valences and is the same
-// molecule when it is written and read back; what is refused leaves the output as it was, with one
-// line of message.
+// molecule, with the same fingerprint, when it is written and read back; what is refused leaves the
+// output as it was, with one line of message.
 //
 //   clang -std=c17 -D_DEFAULT_SOURCE -g -O1 -fsanitize=fuzzer,address,undefined -Iinclude -Isrc \
-//     fuzz/fuzz_smiles.c src/chem/canonical.c src/chem/element.c src/chem/kekule.c \
-//     src/chem/molecule.c src/chem/perceive.c src/chem/smiles*.c src/base/memory.c \
-//     src/base/status.c -o fuzz_smiles && ./fuzz_smiles -max_len=256
+//     fuzz/fuzz_smiles.c src/chem/canonical.c src/chem/element.c src/chem/fingerprint.c \
+//     src/chem/kekule.c src/chem/molecule.c src/chem/perceive.c src/chem/smiles*.c \
+//     src/base/memory.c src/base/status.c -o fuzz_smiles && ./fuzz_smiles -max_len=256
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -13,6 +13,7 @@
 
 #include "chem/canonical.h"
 #include "chem/element.h"
+#include "chem/fingerprint.h"
 #include "chem/perceive.h"
 #include "chem/smiles.h"
 
@@ -28,7 +29,8 @@ static void check(const flv_molecule *m) {
   static flv_canon *canon;
   static flv_perception p;
   static uint8_t a[8192], b[8192];
-  char text[8 * ATOMS];
+  char text[FLV_SMILES_MAX + 1];
+  uint64_t bits[2][FLV_FINGERPRINT_WORDS];
   size_t length;
   flv_molecule again;
   flv_error err = {0};
@@ -50,6 +52,9 @@ static void check(const flv_molecule *m) {
   flv_canonical_key(canon, a, m, NULL);
   flv_canonical_key(canon, b, &again, NULL);
   must(memcmp(a, b, flv_canonical_size(m->n_atoms, m->n_bonds)) == 0);
+  must(flv_fingerprint(bits[0], m, NULL) == FLV_OK);
+  must(flv_fingerprint(bits[1], &again, NULL) == FLV_OK);
+  must(memcmp(bits[0], bits[1], sizeof bits[0]) == 0);
   flv_molecule_free(&again);
 }
 

@@ -16,14 +16,14 @@ END
 
 # ---- help
 run 0 --help
-for verb in train eval sample plot gradients estimators structure synth list; do
+for verb in train eval sample best plot gradients estimators structure synth list; do
   says "  $verb "
 done
 run 0 --version
 grep -Eq '^fluvial [0-9]+\.[0-9]+\.[0-9]+$' out || fail "--version"
 run 2
 says 'usage: fluvial' err
-for verb in train eval sample plot gradients estimators structure synth list; do
+for verb in train eval sample best plot gradients estimators structure synth list; do
   run 0 "$verb" --help
   says "usage: fluvial $verb"
   says '-h, --help'
@@ -217,6 +217,10 @@ refuse 1 'missing.csv' eval runs/tiny --objects missing.csv
 refuse 1 'missing.tsv' eval runs/tiny --molecules missing.tsv
 printf 'blocks\tjbonds\n0\t\n' >mine.tsv
 refuse 1 "mine.tsv: molecules are read for environment 'fragments', not 'hypergrid'" eval runs/tiny --molecules mine.tsv --out scores.csv
+
+refuse 1 "runs/tiny: objects of environment 'hypergrid' have no texts" best runs/tiny
+refuse 2 '--similarity 2: expected a number from 0 to 1' best runs/tiny --similarity 2
+refuse 2 'which RUN' best
 
 run 0 plot runs/tiny runs/tiny-2 --metric tv --out both.png
 [ "$(cat out)" = both.png ] && [ -s both.png ] && [ -s both.gp ] && [ -s both.dat ] || fail "plot of two runs"

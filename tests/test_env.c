@@ -245,6 +245,28 @@ static void check_columns(const flv_env *env, const record *s) {
   free(cells);
 }
 
+// Where states have texts: those of s0 alone are empty, and the same is said twice.
+static void check_object(const flv_env *env, const record *s, bool first) {
+  const flv_env_ops *ops = env->ops;
+  if (!env->text_name) {
+    assert_true(!ops->identify && !ops->text && !ops->fingerprint && env->n_fingerprint == 0);
+    return;
+  }
+  static char text[2][FLV_OBJECT_TEXT];
+  uint64_t key[2][2] = {{1, 2}, {3, 4}}, print[FLV_FINGERPRINT_MAX];
+  flv_error err = {0};
+  assert_in_range(env->n_fingerprint, 1, FLV_FINGERPRINT_MAX);
+  for (int k = 0; k < 2; k++) {
+    ops->identify(env, 1, s->bytes, key[k]);
+    assert_int_equal(ops->text(env, s->bytes, text[k], sizeof text[k], &err), FLV_OK);
+  }
+  assert_memory_equal(key[0], key[1], sizeof key[0]);
+  assert_string_equal(text[0], text[1]);
+  assert_int_equal((key[0][0] | key[0][1]) == 0, first);
+  assert_int_equal(text[0][0] == '\0', first);
+  if (!first) assert_int_equal(ops->fingerprint(env, text[0], print, &err), FLV_OK);
+}
+
 // An exit that is not restricted is legal everywhere; positions to fill end when there is nothing
 // left to do.
 static void check_exit(const flv_env *env, int n, const int32_t *actions) {
@@ -337,6 +359,7 @@ static void random_walks(void **state) {
         check_parents(&env, &s);
         check_observation(&env, &s);
         check_columns(&env, &s);
+        check_object(&env, &s, length == 1);
         check_stay(&env, &s);
         int n = legal_actions(&env, &s, actions);
         assert_true((n == 0) == is_terminal(&env, &s));

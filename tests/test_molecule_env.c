@@ -1,5 +1,5 @@
-// Walks over molecules joined from fragments, forward and back, with parents: molecule: beside a naive
-// twin that keeps lists of blocks, bonds and stems, as the literature describes the states.
+// Walks over molecules joined from fragments, forward and back, with parents: molecule: beside a
+// naive twin that keeps lists of blocks, bonds and stems, as the literature describes the states.
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -149,8 +149,8 @@ static void grow(walker *w) {
   int32_t action = k, at;
   if (w->d.n > 0) {
     const int p = w->place[w->d.stem[stem].block];
-    action = flv_fragments_action(
-        w->e, p, flv_fragments_free_slot(w->e, &w->s, p, w->d.stem[stem].atom), k);
+    action = flv_fragments_action(w->e, p,
+                                  flv_fragments_free_slot(w->e, &w->s, p, w->d.stem[stem].atom), k);
   }
   w->env.ops->back_of(&w->env, 1, &w->s, &action, &at);
   w->env.ops->step(&w->env, 1, &w->s, &action);
@@ -212,7 +212,8 @@ static void walk(walker *w) {
 static void demonstration(void **unused) {
   (void)unused;
   walker w;
-  open_walker(&w, "examples/molecules/fragments.json", "path", "", FLV_TELL_STEMS | FLV_TELL_JOINTS);
+  open_walker(&w, "examples/molecules/fragments.json", "path", "",
+              FLV_TELL_STEMS | FLV_TELL_JOINTS);
   walk(&w);
   close_walker(&w);
 }

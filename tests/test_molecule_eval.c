@@ -1,5 +1,5 @@
-// log p of given molecules, exactly: against all trajectories of small vocabularies; and how molecules are
-// read.
+// log p of given molecules, exactly: against all trajectories of small vocabularies; and how
+// molecules are read.
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

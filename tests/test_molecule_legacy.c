@@ -1,5 +1,5 @@
-// log p of given molecules as the released code computes it: where its faults can be foreseen, against
-// that; and on the published molecules against what the code did with each.
+// log p of given molecules as the released code computes it: where its faults can be foreseen,
+// against that; and on the published molecules against what the code did with each.
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -28,9 +28,8 @@ static int below(int n) {
 }
 
 // Fragments without symmetries and with each atom listed once.
-static const char *const plain[] = {"c1cn[nH]c1", "c1ccc2[nH]ccc2c1", "NC=O", "N[SH](=O)=O",
-                                    "C1COCCN1",   "O=CO",             "C#N",  "F",
-                                    "Cl"};
+static const char *const plain[] = {
+    "c1cn[nH]c1", "c1ccc2[nH]ccc2c1", "NC=O", "N[SH](=O)=O", "C1COCCN1", "O=CO", "C#N", "F", "Cl"};
 
 static bool is_plain(const flv_vocabulary *v, int block) {
   for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)
@@ -65,8 +64,8 @@ static flv_grown grow_plain(const flv_fragments *e, int n) {
   return g;
 }
 
-// A policy that knows the two atoms that are joined and nothing else, so that it does not tell the ways
-// to write a molecule apart.
+// A policy that knows the two atoms that are joined and nothing else, so that it does not tell the
+// ways to write a molecule apart.
 static double atoms_logit(const flv_fragments *e, int block, int atom, int added) {
   const int key[3] = {block < 0 ? -1 : e->vocabulary.block[block].fragment, atom, added};
   return (double)(float)random_logit(key, sizeof key, 0);
@@ -85,9 +84,9 @@ static void atoms_logits(void *user, int n, const void *states, float *logits) {
       const flv_block *block = &e->vocabulary.block[s->block[p]];
       for (int j = 0; j <= block->n_attach; j++)
         for (int b = 0; b < k; b++)
-          logits[flv_legacy_action(e, p, j, b)] = (float)(
-              j < block->n_attach ? atoms_logit(e, s->block[p], block->attach[j], b)
-                                  : atoms_logit(e, -1, 0, b));
+          logits[flv_legacy_action(e, p, j, b)] =
+              (float)(j < block->n_attach ? atoms_logit(e, s->block[p], block->attach[j], b)
+                                          : atoms_logit(e, -1, 0, b));
     }
     logits[width - 1] = end_logit;
   }
@@ -108,8 +107,7 @@ static void atoms_log_pf(void *user, int n, const void *states, double *log_pf) 
       log_pf[c] = c == env->exit_action ? (double)end_logit
                   : s->n == 0           ? atoms_logit(e, -1, 0, c)
                                         : atoms_logit(e, s->block[p],
-                                                      e->vocabulary.block[s->block[p]].attach[j],
-                                                      c % k);
+                                                      e->vocabulary.block[s->block[p]].attach[j], c % k);
     }
     const double sum = flv_logsumexp(a, log_pf);
     for (int c = 0; c < a; c++) log_pf[c] -= sum;
@@ -127,9 +125,9 @@ static double part_sum(const flv_fragments *e, const flv_grown *g, unsigned part
     for (int j = 0; j < block->n_attach; j++) {
       const int x = block->attach[j]; // listed once, so bonded once at most
       bool bonded = b > 0 && part >> g->to[b] & 1 && g->by[b] == x;
-      for (int c = b + 1; c < g->n; c++)
-        bonded |= part >> c & 1 && g->to[c] == b && g->at[c] == x;
-      for (int k = 0; k < v->n_blocks && !bonded; k++) sum += exp(atoms_logit(e, g->block[b], x, k));
+      for (int c = b + 1; c < g->n; c++) bonded |= part >> c & 1 && g->to[c] == b && g->at[c] == x;
+      for (int k = 0; k < v->n_blocks && !bonded; k++)
+        sum += exp(atoms_logit(e, g->block[b], x, k));
     }
   }
   return sum;
@@ -141,8 +139,8 @@ static double made_up_sum(const flv_fragments *e) {
   return sum;
 }
 
-// p of all orders in which a molecule of different fragments grows, over parts of it. every_first: any
-// block of a fragment may come first.
+// p of all orders in which a molecule of different fragments grows, over parts of it. every_first:
+// any block of a fragment may come first.
 static double grow_p(const flv_fragments *e, const flv_grown *g, bool every_first) {
   const flv_vocabulary *v = &e->vocabulary;
   double p[1 << 5] = {1.0};
@@ -299,8 +297,8 @@ static void published_graphs(void **unused) {
   close_published(&p);
 }
 
-// Under a uniform policy the released value is too small, by 0.9 nats for eight blocks and up to 4.6 for
-// fewer.
+// Under a uniform policy the released value is too small, by 0.9 nats for eight blocks and up to
+// 4.6 for fewer.
 static void published_uniform(void **unused) {
   (void)unused;
   MOLECULE_DATA_OR_SKIP("eval_mols.tsv");

@@ -1,5 +1,5 @@
-// fragment_network with the published vocabulary: how many parameters, and golden logits, which come
-// from a transcription of the authors' network in NumPy.
+// fragment_network with the published vocabulary: how many parameters, and golden logits, which
+// come from a transcription of the authors' network in NumPy.
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

@@ -74,6 +74,11 @@ const flv_config *flv_trainer_config(const flv_trainer *trainer);
 int64_t flv_trainer_iteration(const flv_trainer *trainer);    // updates made
 int64_t flv_trainer_trajectories(const flv_trainer *trainer); // sampled so far
 
+// Right after flv_trainer_step: the objects that the trajectories it trained on ended in, but for
+// given ones (section `data`), in order; at most the batch. states [batch * state_size], log_r
+// [batch]. Returns how many.
+int flv_trainer_objects(const flv_trainer *trainer, void *states, double *log_r);
+
 // Samples n objects from P_F itself (no exploration) into states [n*state_size]; stream tells
 // independent draws apart. log_r (or NULL) receives their log-rewards; only these can fail.
 flv_status flv_trainer_sample(flv_trainer *trainer, uint64_t stream, int n, void *states,

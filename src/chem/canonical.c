@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/mix.h"
 #include "chem/perceive.h"
 
 typedef struct signed_atom {
@@ -93,13 +94,6 @@ void flv_canon_free(flv_canon *canon) {
 
 // ---- refinement
 
-static uint64_t mix(uint64_t x) { // splitmix64
-  x += 0x9E3779B97F4A7C15u;
-  x = (x ^ x >> 30) * 0xBF58476D1CE4E5B9u;
-  x = (x ^ x >> 27) * 0x94D049BB133111EBu;
-  return x ^ x >> 31;
-}
-
 static uint64_t bond_kind(const flv_canon *c, int k) {
   const unsigned label = c->labels && c->labels->bond ? c->labels->bond[k] : 0;
   return (uint64_t)c->m->bond[k].order << 8 | label;
@@ -135,7 +129,7 @@ static int split(flv_canon *c, uint16_t *colour, int begin, int end, uint64_t *t
     if (k == 0 || c->sorted[k].signature != c->sorted[k - 1].signature) {
       start = begin + k;
       parts++;
-      *trace = mix(*trace ^ c->sorted[k].signature ^ (uint64_t)start << 40);
+      *trace = flv_mix(*trace ^ c->sorted[k].signature ^ (uint64_t)start << 40);
     }
     c->order[begin + k] = c->sorted[k].atom;
     colour[c->sorted[k].atom] = (uint16_t)start;
@@ -155,7 +149,7 @@ static uint64_t signature(const flv_canon *c, const uint16_t *colour, int i) {
   uint64_t sum = 0;
   for (int k = c->p.at[i]; k < c->p.at[i + 1]; k++) {
     const int bond = c->p.of[k], other = flv_bond_other(&c->m->bond[bond], i);
-    sum += mix((uint64_t)colour[other] << 16 | bond_kind(c, bond));
+    sum += flv_mix((uint64_t)colour[other] << 16 | bond_kind(c, bond));
   }
   return sum;
 }

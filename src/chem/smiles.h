@@ -16,7 +16,7 @@
 
 #include "chem/molecule.h"
 
-enum { FLV_SMILES_MAX = 2048 }; // bytes
+enum { FLV_SMILES_MAX = 4096 }; // bytes
 
 // Reads n bytes into a new molecule with room for just its atoms, in the order of the text.
 // FLV_EINVAL with one line, "column C: what is there and what was expected"; *m is then as before.

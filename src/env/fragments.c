@@ -19,14 +19,20 @@
 // slot 0, and arrives at another way to write the molecule.
 #include "env/fragments.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "chem/fingerprint.h"
+#include "chem/smiles.h"
 #include "env/env_list.h"
+#include "env/molecules.h"
 
 #define ENV flv_fragments
 #define STATE flv_fragments_state
 #define ENV_OPS fragments_ops
+#define ENV_COLUMNS
+#define ENV_OBJECTS
 
 static inline void env_reset(const flv_fragments *e, flv_fragments_state *s) { (void)e, (void)s; }
 
@@ -126,7 +132,103 @@ static inline void env_observe(const flv_fragments *e, const flv_fragments_state
   for (int p = 2 * (int)s->n; p < 2 * m; p++) hot[p] = -1;
 }
 
+// ---- files ----
+
+// Of each position its block, parent and slot, 0 and 0 for the root; -1 behind the last.
+static inline void env_columns(const flv_fragments *e, const flv_fragments_state *s,
+                               int32_t *cell) {
+  for (int p = 0; p < e->max_blocks; p++, cell += 3) {
+    const bool there = p < (int)s->n;
+    cell[0] = there ? s->block[p] : -1;
+    cell[1] = there ? s->parent[p] : -1;
+    cell[2] = there ? s->slot[p] : -1;
+  }
+}
+
+// May this be the next position? Slots in order, so that no slot is used twice; slot 0 is free of
+// the root alone.
+static inline bool may_follow(const flv_fragments *e, const flv_fragments_state *s,
+                              const int32_t *cell) {
+  const int p = (int)s->n, block = cell[0], parent = cell[1], slot = cell[2];
+  if (block < 0 || block >= e->vocabulary.n_blocks) return false;
+  if (p == 0) return parent == 0 && slot == 0;
+  if (parent < 0 || parent >= p || slot < (parent > 0)) return false;
+  if (slot >= e->vocabulary.block[s->block[parent]].n_attach) return false;
+  if (p == 1) return true;
+  return parent > s->parent[p - 1] || (parent == s->parent[p - 1] && slot > s->slot[p - 1]);
+}
+
+static inline bool env_from_columns(const flv_fragments *e, const int32_t *cell,
+                                    flv_fragments_state *s) {
+  for (; (int)s->n < e->max_blocks && may_follow(e, s, cell); s->n++, cell += 3) {
+    s->block[s->n] = (uint16_t)cell[0];
+    s->parent[s->n] = (uint8_t)cell[1];
+    s->slot[s->n] = (uint8_t)cell[2];
+  }
+  for (int k = 0; k < 3 * (e->max_blocks - (int)s->n); k++)
+    if (cell[k] != -1) return false;
+  return true;
+}
+
+// ---- molecules: one for all threads, who take turns ----
+
+typedef struct fragments_scratch {
+  pthread_mutex_t lock;
+  flv_molecules molecules;
+} fragments_scratch;
+
+static inline void env_identify(const flv_fragments *e, const flv_fragments_state *s,
+                                uint64_t key[2]) {
+  key[0] = key[1] = 0;
+  if (s->n == 0) return;
+  pthread_mutex_lock(&e->scratch->lock);
+  flv_molecules_assemble(&e->scratch->molecules, s);
+  flv_molecules_key(&e->scratch->molecules, 0, key);
+  pthread_mutex_unlock(&e->scratch->lock);
+}
+
+static inline flv_status env_text(const flv_fragments *e, const flv_fragments_state *s, char *text,
+                                  size_t room, flv_error *err) {
+  if (room > 0) text[0] = '\0';
+  if (s->n == 0) return FLV_OK;
+  pthread_mutex_lock(&e->scratch->lock);
+  flv_molecules_assemble(&e->scratch->molecules, s);
+  const flv_status status = flv_molecules_smiles(&e->scratch->molecules, text, room, err);
+  pthread_mutex_unlock(&e->scratch->lock);
+  return status;
+}
+
+static inline flv_status env_fingerprint(const flv_fragments *e, const char *text, uint64_t *bits,
+                                         flv_error *err) {
+  (void)e;
+  flv_molecule molecule;
+  FLV_TRY(flv_smiles_read(&molecule, text, strlen(text), err));
+  const flv_status status = flv_fingerprint(bits, &molecule, err);
+  flv_molecule_free(&molecule);
+  return status;
+}
+
 #include "fluvial/env_template.h"
+
+static flv_status make_scratch(flv_fragments *e, flv_error *err) {
+  fragments_scratch *scratch = calloc(1, sizeof *scratch);
+  if (!scratch) return flv_fail(err, FLV_ENOMEM, "out of memory for environment 'fragments'");
+  const flv_status status = flv_molecules_init(&scratch->molecules, e, err);
+  if (status != FLV_OK) {
+    free(scratch);
+    return status;
+  }
+  pthread_mutex_init(&scratch->lock, NULL);
+  e->scratch = scratch;
+  return FLV_OK;
+}
+
+static void free_scratch(fragments_scratch *scratch) {
+  if (!scratch) return;
+  pthread_mutex_destroy(&scratch->lock);
+  flv_molecules_free(&scratch->molecules);
+  free(scratch);
+}
 
 // ---- configuration ----
 
@@ -149,6 +251,7 @@ static const flv_param fragments_params[] = {FRAGMENTS_KEYS(FLV_PARAM)};
 
 static void fragments_free(void *self) {
   flv_fragments *e = self;
+  free_scratch(e->scratch);
   flv_vocabulary_free(&e->vocabulary);
   free(e->fragment);
   free(e);
@@ -209,6 +312,9 @@ static void describe(flv_env *env, const flv_fragments *e) {
                    .max_length = m + 1,
                    .n_hot = 2 * m,
                    .n_features = m * (k + m * e->slots + 1),
+                   .n_columns = 3 * m,
+                   .text_name = "smiles",
+                   .n_fingerprint = FLV_FINGERPRINT_WORDS,
                    .free_self = fragments_free};
 }
 
@@ -231,6 +337,7 @@ static flv_status fragments_create(flv_env *env, const void *values, const flv_s
       if (e->vocabulary.block[k].n_attach > e->slots) e->slots = e->vocabulary.block[k].n_attach;
     status = check_ends(e, cfg->path, err);
     if (status == FLV_OK) status = number_kinds(e, err);
+    if (status == FLV_OK) status = make_scratch(e, err);
   }
   if (status != FLV_OK) {
     fragments_free(e);

@@ -29,6 +29,7 @@ typedef struct flv_fragments {
   // [slots] a block. A state without blocks reads as one block of a kind of its own, n_blocks, of
   // fragment n_fragments, with one slot of type n_stem_types.
   int32_t *fragment, *n_slots, *stem_type;
+  struct fragments_scratch *scratch; // the environment's own
 } flv_fragments;
 
 // What is behind env, or NULL if its states are no trees of fragments.

@@ -19,10 +19,9 @@ flv_status flv_molecules_init(flv_molecules *m, const flv_fragments *env, flv_er
   const int atoms = flv_molecules_max_atoms(env), bonds = flv_molecules_max_bonds(env);
   flv_molecules made = {.env = env};
   const size_t blocks = (size_t)env->max_blocks;
-  const flv_slot slots[] = {FLV_SLOT(made.first, blocks + 1),
-                            FLV_SLOT(made.stem, blocks * (size_t)env->slots),
-                            FLV_SLOT(made.open, (size_t)atoms),
-                            FLV_SLOT(made.key, flv_canonical_size(atoms, bonds))};
+  const flv_slot slots[] = {
+      FLV_SLOT(made.first, blocks + 1), FLV_SLOT(made.stem, blocks * (size_t)env->slots),
+      FLV_SLOT(made.open, (size_t)atoms), FLV_SLOT(made.key, flv_canonical_size(atoms, bonds))};
   made.block = flv_bind(sizeof slots / sizeof *slots, slots);
   flv_status status =
       made.block ? FLV_OK : flv_fail(err, FLV_ENOMEM, "out of memory for a molecule");
@@ -55,8 +54,8 @@ void flv_molecules_assemble(flv_molecules *m, const flv_fragments_state *s) {
     const uint32_t used = flv_fragments_used(s, p);
     block[p] = (int16_t)s->block[p];
     if (p > 0)
-      junction[p - 1] = (flv_junction){{s->parent[p], (int16_t)p},
-                                       {to->attach[s->slot[p]], b->attach[0]}};
+      junction[p - 1] =
+          (flv_junction){{s->parent[p], (int16_t)p}, {to->attach[s->slot[p]], b->attach[0]}};
     for (int j = 0; j < b->n_attach; j++)
       if (!(used >> j & 1)) m->stem[m->n_stems++] = (flv_stem){(int16_t)p, b->attach[j]};
   }
@@ -98,5 +97,7 @@ flv_status flv_molecules_smiles(flv_molecules *m, char *text, size_t room, flv_e
   flv_molecule_clear(&m->ordered);
   flv_canonical_form(m->canon, &m->ordered, &m->molecule);
   FLV_TRY(flv_smiles_write(text, room, &length, &m->ordered, err));
-  return length < room ? FLV_OK : flv_fail(err, FLV_EINVAL, "a molecule of %zu letters", length);
+  return length < room ? FLV_OK
+                       : flv_fail(err, FLV_EINVAL, "SMILES of %zu bytes, expected fewer than %zu",
+                                  length, room);
 }

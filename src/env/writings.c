@@ -107,8 +107,8 @@ static bool rigid(const flv_fragment *f) {
   return x == f->molecule.n_atoms;
 }
 
-// The key of a fragment whose atoms are labelled by their marks: by the first atom that was given the
-// same. False if an atom has a mark that no atom was given.
+// The key of a fragment whose atoms are labelled by their marks: by the first atom that was given
+// the same. False if an atom has a mark that no atom was given.
 static bool labelled_key(flv_writings *w, const flv_fragment *f, const mark *atom, uint8_t *key) {
   const int n = f->molecule.n_atoms;
   uint8_t label[FLV_FRAGMENT_MAX_ATOMS];

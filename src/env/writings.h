@@ -1,15 +1,15 @@
 // All the states that write one molecule.
 //
 // States of fragments are ways to write a molecule (fragments.c). The same one, with the same free
-// slots at its atoms and the same bonds between its blocks, grows from each of its blocks as the root;
-// a block then has to be one that is joined by another atom of its fragment; a fragment with
+// slots at its atoms and the same bonds between its blocks, grows from each of its blocks as the
+// root; a block then has to be one that is joined by another atom of its fragment; a fragment with
 // symmetries may be turned; and an atom that is listed several times has several slots. P_T of a
 // molecule is the sum over all of them.
 //
 // With the tree of the molecule's blocks given, these choices are independent: for every block, a
 // block k of the same fragment and a slot of k for each of its joints, such that a symmetry of the
-// fragment carries k's list of attachments and the places of the joints to the given ones. A root is
-// free in that; any other block is joined to its parent by slot 0.
+// fragment carries k's list of attachments and the places of the joints to the given ones. A root
+// is free in that; any other block is joined to its parent by slot 0.
 //
 // (Two fragments that become the same molecule once a joint takes a hydrogen, such as one that is
 // listed as S and as [SH4], still count as two.)

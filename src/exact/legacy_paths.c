@@ -119,8 +119,8 @@ static bond bond_of(const flv_grown *g, int v, int k) {
   return (bond){-1, 0, 0};
 }
 
-// Of the tree that hangs on v, seen from `from`: a hash of v's label and, sorted, of bonds and the codes
-// behind them. The same for all orders.
+// Of the tree that hangs on v, seen from `from`: a hash of v's label and, sorted, of bonds and the
+// codes behind them. The same for all orders.
 static code code_at(const flv_legacy *l, const flv_grown *g, int v, int from, bool by_fragment) {
   uint64_t word[3 * FLV_FRAGMENTS_MAX + 1];
   const int block = g->block[v];
@@ -152,9 +152,7 @@ static code code_of(const flv_legacy *l, const flv_grown *g, bool by_fragment) {
   return least;
 }
 
-static bool same_code(code a, code b) {
-  return a.half[0] == b.half[0] && a.half[1] == b.half[1];
-}
+static bool same_code(code a, code b) { return a.half[0] == b.half[0] && a.half[1] == b.half[1]; }
 
 static int neighbours(const flv_grown *g, int b) {
   int n = 0;
@@ -336,15 +334,14 @@ static flv_status pass_init(pass *q, const flv_legacy *l, flv_error *err) {
   const size_t n = (size_t)l->states.n;
   *q = (pass){.block = NULL};
   const flv_slot slots[] = {
-      FLV_SLOT(q->order, n),          FLV_SLOT(q->first, n + 2),
-      FLV_SLOT(q->out, l->n_edges),   FLV_SLOT(q->log_end, n),
-      FLV_SLOT(q->chunk, CHUNK),      FLV_SLOT(q->logits, CHUNK * (size_t)flv_legacy_width(l->e))};
+      FLV_SLOT(q->order, n),        FLV_SLOT(q->first, n + 2),
+      FLV_SLOT(q->out, l->n_edges), FLV_SLOT(q->log_end, n),
+      FLV_SLOT(q->chunk, CHUNK),    FLV_SLOT(q->logits, CHUNK * (size_t)flv_legacy_width(l->e))};
   q->block = flv_bind(sizeof slots / sizeof *slots, slots);
   if (!q->block) return no_memory(err);
   for (int64_t k = 0; k < l->n_edges; k++) q->first[l->edge[k].row + 2]++;
   for (size_t i = 0; i < n; i++) q->first[i + 2] += q->first[i + 1];
-  for (int64_t k = 0; k < l->n_edges; k++)
-    q->out[q->first[l->edge[k].row + 1]++] = (int32_t)k;
+  for (int64_t k = 0; k < l->n_edges; k++) q->out[q->first[l->edge[k].row + 1]++] = (int32_t)k;
   flv_fragments_order(l->states.n, flv_fragments_at(l->states.states, 0), q->order);
   return FLV_OK;
 }
@@ -403,8 +400,7 @@ static double log_p_of(const flv_legacy *l, const pass *q, int64_t i) {
     for (int64_t k = g->edge; k < edge_end; k++) {
       const edge *e = &l->edge[k];
       vertex *child = v + e->child;
-      if (child->grown.n == size)
-        child->lp = flv_logaddexp(child->lp, v[e->parent].lp + e->log_p);
+      if (child->grown.n == size) child->lp = flv_logaddexp(child->lp, v[e->parent].lp + e->log_p);
     }
   return v->lp + (v->grown.n < l->e->max_blocks ? q->log_end[v->row] : 0.0);
 }

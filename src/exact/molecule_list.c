@@ -159,9 +159,10 @@ static flv_status read_bonds(const reader *r, span field, flv_grown *g) {
   for (int i = 1; i < g->n; i++) {
     const int16_t *b = number + 4 * (i - 1);
     if (b[1] != i || b[0] >= i)
-      return flv_fail(r->err, FLV_EINVAL,
-                      "line %d: bond %d is between blocks %d and %d; expected an earlier one and %d",
-                      r->line, i - 1, b[0], b[1], i);
+      return flv_fail(
+          r->err, FLV_EINVAL,
+          "line %d: bond %d is between blocks %d and %d; expected an earlier one and %d", r->line,
+          i - 1, b[0], b[1], i);
     g->to[i] = b[0];
     g->at[i] = b[2];
     g->by[i] = b[3];

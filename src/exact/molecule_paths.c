@@ -163,10 +163,7 @@ typedef struct placed {
 static int by_root(const void *a, const void *b) {
   const placed *x = a, *y = b;
   const int root = (int)x->state->block[0] - (int)y->state->block[0];
-  const int size = (int)x->state->n - (int)y->state->n;
-  if (root || size) return root ? root : size;
-  const int rest = memcmp(x->state, y->state, sizeof *x->state);
-  return rest ? rest : (x->row > y->row) - (x->row < y->row);
+  return root ? root : (x->row > y->row) - (x->row < y->row);
 }
 
 void flv_fragments_order(int n, const flv_fragments_state *state, int32_t *order) {
@@ -183,16 +180,17 @@ void flv_fragments_order(int n, const flv_fragments_state *state, int32_t *order
 
 typedef struct pass {
   flv_molecule_paths *p;
-  int32_t *order;       // [states]
-  int64_t *first;       // [states + 2] of the steps out of a state,
-  int32_t *out;         // [steps] their numbers
-  uint8_t *asked;       // [states] whether P_F is needed
-  double *log_u;        // [states]
-  double *log_exit;     // [states] log P_F(exit | s), 0 where P_F is not asked for
-  double *log_pf;       // [CHUNK, n_actions]
+  int32_t *order;             // [states]
+  int64_t *first;             // [states + 2] of the steps out of a state,
+  int32_t *out;               // [steps] their numbers
+  uint8_t *asked;             // [states] whether P_F is needed
+  double *log_step;           // [steps] log P_F
+  double *log_u;              // [states]
+  double *log_exit;           // [states] log P_F(exit | s), 0 where P_F is not asked for
+  double *log_pf;             // [CHUNK, n_actions]
   flv_fragments_state *chunk; // [CHUNK]
-  int32_t row[CHUNK];   // of the chunk
-  int n;                // in the chunk
+  int32_t row[CHUNK];         // of the chunk
+  int n;                      // in the chunk
   void *block;
 } pass;
 
@@ -203,6 +201,7 @@ static flv_status pass_init(pass *q, flv_molecule_paths *p, flv_error *err) {
                             FLV_SLOT(q->first, n + 2),
                             FLV_SLOT(q->out, p->steps.n),
                             FLV_SLOT(q->asked, n),
+                            FLV_SLOT(q->log_step, p->steps.n),
                             FLV_SLOT(q->log_u, n),
                             FLV_SLOT(q->log_exit, n),
                             FLV_SLOT(q->log_pf, CHUNK * (size_t)p->env->n_actions),
@@ -220,7 +219,8 @@ static void prepare(pass *q) {
     q->asked[i] = q->first[i + 2] > 0;
     q->first[i + 2] += q->first[i + 1];
   }
-  for (int64_t k = 0; k < p->steps.n; k++) // first[i + 1] goes from where i's steps begin to their end
+  for (int64_t k = 0; k < p->steps.n;
+       k++) // first[i + 1] goes from where i's steps begin to their end
     q->out[q->first[p->steps.step[k].parent + 1]++] = (int32_t)k;
   for (int64_t k = 0; k < p->written.n; k++)
     if ((int)state_at(p, p->written.row[k])->n < most) q->asked[p->written.row[k]] = 1;
@@ -228,27 +228,27 @@ static void prepare(pass *q) {
   flv_fragments_order(n, state_at(p, 0), q->order);
 }
 
-// Asks for the chunk's P_F and hands its probabilities on.
+// Asks for the chunk's P_F and keeps what is used of it.
 static flv_status flush(pass *q, flv_log_pf_fn log_pf, void *user, flv_error *err) {
   const flv_env *env = q->p->env;
   if (q->n > 0) log_pf(user, q->n, q->chunk, q->log_pf);
   for (int i = 0; i < q->n; i++) {
     const int32_t s = q->row[i];
     const double *of = q->log_pf + (size_t)i * (size_t)env->n_actions;
-    q->log_exit[s] = of[env->exit_action];
+    bool right = !isnan(q->log_exit[s] = of[env->exit_action]);
     for (int64_t k = q->first[s]; k < q->first[s + 1]; k++) {
-      const step *e = &q->p->steps.step[q->out[k]];
-      if (isnan(of[e->action]))
-        return flv_fail(err, FLV_ENAN, "the policy's probabilities are not numbers");
-      q->log_u[e->child] = flv_logaddexp(q->log_u[e->child], q->log_u[s] + of[e->action]);
+      const double log_p = of[q->p->steps.step[q->out[k]].action];
+      q->log_step[q->out[k]] = log_p;
+      right &= !isnan(log_p);
     }
+    if (!right) return flv_fail(err, FLV_ENAN, "the policy's probabilities are not numbers");
   }
   q->n = 0;
   return FLV_OK;
 }
 
-static flv_status propagate(pass *q, flv_log_pf_fn log_pf, void *user, const flv_share *share,
-                            flv_error *err) {
+static flv_status ask(pass *q, flv_log_pf_fn log_pf, void *user, const flv_share *share,
+                      flv_error *err) {
   const int n = q->p->states.n;
   for (int i = 0; i < n; i++) {
     const int32_t s = q->order[i];
@@ -264,12 +264,26 @@ static flv_status propagate(pass *q, flv_log_pf_fn log_pf, void *user, const flv
   return FLV_OK;
 }
 
+static void propagate(pass *q) {
+  const flv_molecule_paths *p = q->p;
+  const int most = flv_fragments_of(p->env)->max_blocks;
+  for (int size = 0; size < most; size++)
+    for (int s = 0; s < p->states.n; s++) {
+      if ((int)state_at(p, s)->n != size) continue;
+      for (int64_t k = q->first[s]; k < q->first[s + 1]; k++) {
+        double *log_u = &q->log_u[p->steps.step[q->out[k]].child];
+        *log_u = flv_logaddexp(*log_u, q->log_u[s] + q->log_step[q->out[k]]);
+      }
+    }
+}
+
 flv_status flv_molecule_paths_log_p(flv_molecule_paths *paths, flv_log_pf_fn log_pf, void *user,
                                     const flv_share *share, double *log_p, flv_error *err) {
   pass q;
   FLV_TRY(pass_init(&q, paths, err));
   prepare(&q);
-  const flv_status status = propagate(&q, log_pf, user, share, err);
+  const flv_status status = ask(&q, log_pf, user, share, err);
+  if (status == FLV_OK) propagate(&q);
   for (int64_t i = 0, k = 0; i < paths->end.n && status == FLV_OK; i++) {
     log_p[i] = -HUGE_VAL;
     for (; k < paths->end.row[i]; k++) {

@@ -4,9 +4,9 @@
 // (env/writings.h),
 //   u(s0) = 1,  u(s') = sum over leaves of s' of u(s) P_F(s' | s), s being s' without the leaf,
 //   P_T(x) = sum over s in W(x) of u(s) P_F(exit | s).
-// Every trajectory to a state takes away a leaf of it in its last step, never the root, so u(s') needs
-// the states below W(x) alone. u(s) does not depend on x: states that several molecules share are
-// evaluated once.
+// Every trajectory to a state takes away a leaf of it in its last step, never the root, so u(s')
+// needs the states below W(x) alone. u(s) does not depend on x: states that several molecules share
+// are evaluated once.
 #ifndef FLUVIAL_EXACT_MOLECULE_PATHS_H
 #define FLUVIAL_EXACT_MOLECULE_PATHS_H
 
@@ -35,7 +35,8 @@ flv_status flv_molecule_paths_new(flv_molecule_paths **paths, const flv_env *env
 void flv_molecule_paths_free(flv_molecule_paths *paths); // accepts NULL
 void flv_molecule_paths_clear(flv_molecule_paths *paths);
 
-// Adds the molecule of a state. *writings: how many states write it. FLV_ENOMEM, FLV_EINVAL: too many.
+// Adds the molecule of a state. *writings: how many states write it. FLV_ENOMEM, FLV_EINVAL: too
+// many.
 flv_status flv_molecule_paths_add(flv_molecule_paths *paths, const flv_fragments_state *x,
                                   int *writings, flv_error *err);
 int flv_molecule_paths_states(const flv_molecule_paths *paths); // so far, ancestors included
@@ -45,8 +46,8 @@ int flv_molecule_paths_states(const flv_molecule_paths *paths); // so far, ances
 flv_status flv_molecule_paths_log_p(flv_molecule_paths *paths, flv_log_pf_fn log_pf, void *user,
                                     const flv_share *share, double *log_p, flv_error *err);
 
-// order [n]: the states from the root's block with the smallest number to the largest, and of one
-// root from few blocks to many.
+// order [n]: the states by the numbers of their roots' blocks; of one root as they come, so that
+// those of one molecule, which have paths from the root in common, stay together.
 void flv_fragments_order(int n, const flv_fragments_state *state, int32_t *order);
 
 #endif

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/memory.h"
 #include "base/parallel.h"
@@ -204,6 +205,21 @@ flv_status flv_trainer_step(flv_trainer *trainer, flv_stats *stats, flv_error *e
   t->iteration++;
   if (stats) fill_stats(t, stats, loss, norm);
   return FLV_OK;
+}
+
+int flv_trainer_objects(const flv_trainer *trainer, void *states, double *log_r) {
+  const flv_batch *b = &trainer->batch;
+  const size_t size = trainer->env->state_size;
+  const int whole = trainer->train->batch,
+            given = flv_given_count(&trainer->collector.given, whole);
+  int n = 0;
+  for (int i = 0; i < whole - given && i < b->rewarded; i++) {
+    if (b->open[i] & FLV_OPEN_END) continue;
+    memcpy((unsigned char *)states + (size_t)n * size, flv_batch_state(b, flv_batch_last(b, i)),
+           size);
+    log_r[n++] = b->log_r[i];
+  }
+  return n;
 }
 
 const flv_env *flv_trainer_env(const flv_trainer *trainer) { return trainer->env; }

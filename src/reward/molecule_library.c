@@ -198,6 +198,7 @@ static flv_status molecule_library_create(flv_reward *reward, const void *values
   *reward = (flv_reward){.name = "molecule_library",
                          .self = self,
                          .exponent = cfg->exponent,
+                         .scale = cfg->norm,
                          .log_reward = molecule_library_log_reward,
                          .bind = molecule_library_bind,
                          .free_self = molecule_library_free};

@@ -144,6 +144,7 @@ static flv_status molecule_network_create(flv_reward *reward, const void *values
   *reward = (flv_reward){.name = "molecule_network",
                          .self = self,
                          .exponent = cfg->exponent,
+                         .scale = cfg->norm,
                          .log_reward = molecule_network_log_reward,
                          .bind = molecule_network_bind,
                          .free_self = molecule_network_free};

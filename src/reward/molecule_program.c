@@ -240,6 +240,7 @@ static flv_status molecule_program_create(flv_reward *reward, const void *values
   *reward = (flv_reward){.name = "molecule_program",
                          .self = self,
                          .exponent = cfg->exponent,
+                         .scale = cfg->norm,
                          .log_reward = molecule_program_log_reward,
                          .bind = molecule_program_bind,
                          .free_self = molecule_program_free};

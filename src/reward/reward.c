@@ -37,6 +37,22 @@ void flv_reward_free(flv_reward *reward) {
   free(reward);
 }
 
+static double exponent_of(const flv_reward *reward) {
+  return reward->exponent > 0.0 ? reward->exponent : 1.0;
+}
+
+static double scale_of(const flv_reward *reward) {
+  return reward->scale > 0.0 ? reward->scale : 1.0;
+}
+
+double flv_reward_value(const flv_reward *reward, double log_r) {
+  return scale_of(reward) * exp(log_r / exponent_of(reward));
+}
+
+double flv_reward_log_of(const flv_reward *reward, double value) {
+  return exponent_of(reward) * log(value / scale_of(reward));
+}
+
 // The object as a row of numbers, as many as there is room for.
 static flv_status refuse(const flv_reward *reward, const flv_env *env, const void *state,
                          double log_r, flv_error *err) {
@@ -63,7 +79,7 @@ flv_status flv_reward_log(const flv_reward *reward, const flv_env *env, int n, c
       flv_fail(err, status, "reward '%s': %s", reward->name, flv_status_text(status));
     return status;
   }
-  const double beta = reward->exponent > 0.0 ? reward->exponent : 1.0;
+  const double beta = exponent_of(reward);
   for (int i = 0; i < n; i++) {
     if (!(log_r[i] < HUGE_VAL))
       return refuse(reward, env, (const unsigned char *)states + (size_t)i * env->state_size,

@@ -1,4 +1,5 @@
-// Rewards for molecules, ready to be asked: what the tests of libraries and of programs share. cmocka is included before.
+// Rewards for molecules, ready to be asked: what the tests of libraries and of programs share.
+// cmocka is included before.
 #ifndef FLUVIAL_TESTS_MOLECULE_REWARD_FIXTURE_H
 #define FLUVIAL_TESTS_MOLECULE_REWARD_FIXTURE_H
 

@@ -1,5 +1,5 @@
-// Rewards for molecules from a program that does not do as it should: it ends, hangs, writes too much
-// or nonsense; and training with one.
+// Rewards for molecules from a program that does not do as it should: it ends, hangs, writes too
+// much or nonsense; and training with one.
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

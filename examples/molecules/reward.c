@@ -1,5 +1,5 @@
-// A reward for molecules as a shared library (reward: molecule_library). The score is made up, to show
-// how it is done, and means nothing in chemistry: reward.py computes the same from the text.
+// A reward for molecules as a shared library (reward: molecule_library). The score is made up, to
+// show how it is done, and means nothing in chemistry: reward.py computes the same from the text.
 //
 //   R = 10 exp(-((n - size) / 6)^2) exp(-((h / n - 0.25) / 0.15)^2) (1 + min(rings, 4)) / 5
 //

@@ -50,9 +50,10 @@ typedef struct flv_reward_molecule {
   const flv_reward_bond *bond; // [n_bonds]
 } flv_reward_molecule;
 
-// Writes R(x), not its logarithm, of n >= 1 different molecules to reward [n]: finite numbers that are
-// not negative, a function of the molecule alone. What is pointed to lives until it returns. `config`
-// is the text of reward.config, the same at every call. Calls come one at a time, from any thread.
+// Writes R(x), not its logarithm, of n >= 1 different molecules to reward [n]: finite numbers that
+// are not negative, a function of the molecule alone. What is pointed to lives until it returns.
+// `config` is the text of reward.config, the same at every call. Calls come one at a time, from any
+// thread.
 //
 // 0: done. Anything else: it could not, and wrote why, one line, to error [error_size]; the run
 // stops with that line and its last checkpoint.

@@ -23,11 +23,11 @@ struct flv_reward { // read-only after creation; threads share it
   // What R = 1 is in the unit in which people speak of it (a prediction of 8, say): the value of an
   // object is scale R, tempering left out. 0 means 1.
   double scale;
-  // log_r[i] = log R(x_i), not yet multiplied by beta; -INFINITY where R = 0. Thread-safe. A function
-  // of x_i alone, so that a run that goes on after a failure becomes what it would have been. Where
-  // it can fail (a program that dies), it says so in err and log_r is of no use; nobody asks for less
-  // when one object of a batch is at fault. States need not be objects: forward-looking objectives
-  // and enumeration ask for all.
+  // log_r[i] = log R(x_i), not yet multiplied by beta; -INFINITY where R = 0. Thread-safe. A
+  // function of x_i alone, so that a run that goes on after a failure becomes what it would have
+  // been. Where it can fail (a program that dies), it says so in err and log_r is of no use; nobody
+  // asks for less when one object of a batch is at fault. States need not be objects:
+  // forward-looking objectives and enumeration ask for all.
   flv_status (*log_reward)(const flv_reward *reward, const flv_env *env, int n, const void *states,
                            double *log_r, flv_error *err);
   // Checks that it can score this environment's states; may be NULL.
@@ -53,8 +53,8 @@ typedef struct flv_reward_impl {
 flv_reward *flv_reward_new(const flv_config *cfg, flv_error *err);
 void flv_reward_free(flv_reward *reward); // accepts NULL
 
-// exponent * log R(x_i) for n states; -INFINITY where R = 0. What the reward fails with, or FLV_ENAN
-// if a log R is NaN or +INFINITY; the message names the reward and the object.
+// exponent * log R(x_i) for n states; -INFINITY where R = 0. What the reward fails with, or
+// FLV_ENAN if a log R is NaN or +INFINITY; the message names the reward and the object.
 flv_status flv_reward_log(const flv_reward *reward, const flv_env *env, int n, const void *states,
                           double *log_r, flv_error *err);
 

@@ -1,5 +1,5 @@
-// Pipes to and from a program, none of which may make us wait for ever: all ends are non-blocking, and
-// poll says which has something to do.
+// Pipes to and from a program, none of which may make us wait for ever: all ends are non-blocking,
+// and poll says which has something to do.
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE // NOLINT(bugprone-reserved-identifier): pipe2
 #endif
@@ -172,8 +172,8 @@ static char *next_line(flv_coprocess *p) {
   return line;
 }
 
-// write() that raises no SIGPIPE, and leaves the process's signals as they are: the one that a closed
-// pipe sends goes to this thread, where it is kept back and then taken.
+// write() that raises no SIGPIPE, and leaves the process's signals as they are: the one that a
+// closed pipe sends goes to this thread, where it is kept back and then taken.
 static ssize_t write_quietly(int fd, const char *text, size_t n) {
   sigset_t broken, before, waiting;
   sigemptyset(&broken);

@@ -33,19 +33,19 @@ typedef bool flv_hear_fn(void *user, int k, const char *line);
 
 bool flv_coprocess_running(const flv_coprocess *p);
 
-// Starts a command of the shell, in a process group of its own, so that the terminal's Ctrl-C is for
-// us to hear first. Returns an errno, 0 if it runs: the shell does, that is; what it cannot find
-// ends it.
+// Starts a command of the shell, in a process group of its own, so that the terminal's Ctrl-C is
+// for us to hear first. Returns an errno, 0 if it runs: the shell does, that is; what it cannot
+// find ends it.
 int flv_coprocess_start(flv_coprocess *p, const char *command);
 
 // Sends `size` bytes of text, n lines, and hears n lines, at the same time, since it may answer
-// before it has read all. patience: most seconds without an answer. answered: lines taken. No signal
-// is raised by a program that closes its input.
+// before it has read all. patience: most seconds without an answer. answered: lines taken. No
+// signal is raised by a program that closes its input.
 flv_talk flv_coprocess_ask(flv_coprocess *p, size_t size, const char *text, int n, double patience,
                            flv_hear_fn *hear, void *user, int *answered);
 
-// Closes its input, which tells it to end, and waits for that up to `grace` seconds; then kills it and
-// all of its group. false: it was killed. end may be NULL. Does nothing if it is not running.
+// Closes its input, which tells it to end, and waits for that up to `grace` seconds; then kills it
+// and all of its group. false: it was killed. end may be NULL. Does nothing if it is not running.
 bool flv_coprocess_stop(flv_coprocess *p, double grace, flv_program_end *end);
 
 #endif

@@ -112,7 +112,8 @@ void flv_trainer_use_threads(flv_trainer *trainer, int threads) {
   trainer->pace = (flv_pace){0}; // what was learned of the old number says nothing of the new one
 }
 
-// Fills the batch with the trajectories to train on, evaluates their rows, and asks for their rewards.
+// Fills the batch with the trajectories to train on, evaluates their rows, and asks for their
+// rewards.
 static flv_status collect(flv_trainer *t, crew threads, flv_error *err) {
   flv_batch *b = &t->batch;
   FLV_TRY(flv_collector_fill(t, threads.sample, err));

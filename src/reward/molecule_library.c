@@ -1,8 +1,8 @@
 // A reward for molecules from a shared library that the user wrote (fluvial/molecule_reward.h), and
 // what becomes of its numbers (reward/molecule_scores.h).
 //
-// It is told the molecule, not which atoms have slots left. Calls come one at a time: it may keep what
-// it likes in variables of its own.
+// It is told the molecule, not which atoms have slots left. Calls come one at a time: it may keep
+// what it likes in variables of its own.
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdio.h>

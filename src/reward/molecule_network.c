@@ -1,8 +1,9 @@
-// A network's prediction p(x) for molecules joined from fragments (reward/mpnn.h), and a reward of it
-// (reward/molecule_scores.h); published with R_min 0.1, norm 8 and exponents 4 to 16 [Malkin et al.
-// 2023, arXiv:2210.00580, section 4.4].
+// A network's prediction p(x) for molecules joined from fragments (reward/mpnn.h), and a reward of
+// it (reward/molecule_scores.h); published with R_min 0.1, norm 8 and exponents 4 to 16 [Malkin et
+// al. 2023, arXiv:2210.00580, section 4.4].
 //
-// The network reads the molecule and which of its atoms have slots left, so p is a function of that.
+// The network reads the molecule and which of its atoms have slots left, so p is a function of
+// that.
 #include <stdlib.h>
 
 #include "chem/perceive.h"

@@ -2,13 +2,13 @@
 // (reward/molecule_scores.h).
 //
 // The program is started once, at the first molecule, and kept alive. A line of its input is the
-// canonical SMILES of a molecule; for each line it reads, in order, it writes one with a number that
-// is not negative, and flushes it. It may be told up to `batch` lines before it has answered the
-// first. When its input ends so should it.
+// canonical SMILES of a molecule; for each line it reads, in order, it writes one with a number
+// that is not negative, and flushes it. It may be told up to `batch` lines before it has answered
+// the first. When its input ends so should it.
 //
-// One that ends before is started again, and asked again from the line it left open; `restarts` times
-// in a row, with no answer in between. What else goes wrong stops the run: an answer that is no
-// number, silence, a line that was not asked for.
+// One that ends before is started again, and asked again from the line it left open; `restarts`
+// times in a row, with no answer in between. What else goes wrong stops the run: an answer that is
+// no number, silence, a line that was not asked for.
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-// Numbers p(x) of molecules joined from fragments, and what becomes of them: the part that rewards of
-// molecules share.
+// Numbers p(x) of molecules joined from fragments, and what becomes of them: the part that rewards
+// of molecules share.
 //
 //   log R = log(max(r_min, p) / norm)
 // [Bengio et al. 2021, arXiv:2106.04399; Malkin et al. 2023, arXiv:2210.00580, section 4.4]
@@ -41,8 +41,8 @@ flv_status flv_molecule_scores_new(flv_molecule_scores **scores, const flv_scori
                                    flv_error *err);
 void flv_molecule_scores_free(flv_molecule_scores *scores); // accepts NULL
 
-// Makes ready for an environment, whose states are then asked for: a reward's bind. FLV_EINVAL if it
-// has no fragments.
+// Makes ready for an environment, whose states are then asked for: a reward's bind. FLV_EINVAL if
+// it has no fragments.
 flv_status flv_molecule_scores_bind(flv_molecule_scores *scores, const flv_env *env,
                                     flv_error *err);
 

@@ -15,8 +15,8 @@ int sums(const char *config, int n, const flv_reward_molecule *x, double *reward
 int behaves(const char *config, int n, const flv_reward_molecule *x, double *reward, char *error,
             size_t error_size);
 
-// Letters of the SMILES; config, if there is one, names a file to which they are appended, and after
-// each call an empty line.
+// Letters of the SMILES; config, if there is one, names a file to which they are appended, and
+// after each call an empty line.
 int lengths(const char *config, int n, const flv_reward_molecule *x, double *reward, char *error,
             size_t error_size) {
   FILE *f = config[0] ? fopen(config, "a") : NULL;

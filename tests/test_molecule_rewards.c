@@ -156,6 +156,30 @@ static void examples_agree(void **unused) {
   close_problem(b);
 }
 
+static flv_status log_reward_nan(const flv_reward *reward, const flv_env *env, int n,
+                                 const void *states, double *log_r, flv_error *err) {
+  (void)reward, (void)env, (void)states, (void)err;
+  for (int i = 0; i < n; i++) log_r[i] = (double)NAN;
+  return FLV_OK;
+}
+
+// Any reward's: the object that has none is named as people write it.
+static void molecules_are_named(void **unused) {
+  (void)unused;
+  const flv_reward bad = {.name = "bad", .log_reward = log_reward_nan};
+  problem *p = open_problem("molecule_program", "4", 20, PROGRAM(COUNT, DEFAULTS));
+  for (int i = 1; i < p->n; i++) {
+    flv_error err = {0};
+    char text[TEXT], expected[TEXT + 64];
+    double log_r;
+    text_of(p, i, text);
+    snprintf(expected, sizeof expected, "reward 'bad': log R is nan for the object %s", text);
+    assert_int_equal(flv_reward_log(&bad, p->env, 1, &p->state[i], &log_r, &err), FLV_ENAN);
+    assert_string_equal(err.text, expected);
+  }
+  close_problem(p);
+}
+
 // ---- several threads ----
 
 typedef struct asker {
@@ -272,6 +296,7 @@ int main(void) {
       cmocka_unit_test(atoms_and_bonds),
       cmocka_unit_test(each_molecule_is_asked_for_once),
       cmocka_unit_test(examples_agree),
+      cmocka_unit_test(molecules_are_named),
       cmocka_unit_test(threads_agree),
       cmocka_unit_test(libraries_are_refused),
       cmocka_unit_test(libraries_fail),

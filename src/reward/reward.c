@@ -53,22 +53,27 @@ double flv_reward_log_of(const flv_reward *reward, double value) {
   return exponent_of(reward) * log(value / scale_of(reward));
 }
 
-// The object as a row of numbers, as many as there is room for.
+// The object as the text it has (the empty one has none), else as a row of numbers, as many as there
+// is room for.
 static flv_status refuse(const flv_reward *reward, const flv_env *env, const void *state,
                          double log_r, flv_error *err) {
-  enum { ROOM = 300, NUMBER = 24 };
-  char text[ROOM + NUMBER] = "";
+  enum { NUMBER = 24, NUMBERS = 300 };
+  char text[FLV_OBJECT_TEXT] = "";
   const int columns = flv_columns_count(env);
-  int32_t *cells = calloc((size_t)columns + 1, sizeof *cells);
-  if (cells) flv_columns_fill(env, 1, state, cells);
-  for (int k = 0, used = 0; cells && k < columns && used < ROOM; k++)
-    used += used + NUMBER >= ROOM    ? snprintf(text + used, NUMBER, " ...") + ROOM
-            : flv_columns_whole(env) ? snprintf(text + used, NUMBER, " %d", (int)cells[k])
-                                     : snprintf(text + used, NUMBER, " %g",
-                                                (double)((const float *)(const void *)cells)[k]);
-  free(cells);
-  return flv_fail(err, FLV_ENAN, "reward '%s': log R is %g for the object%s", reward->name, log_r,
-                  text);
+  if (!env->text_name || env->ops->text(env, state, text, sizeof text, NULL) != FLV_OK) {
+    int32_t *cells = calloc((size_t)columns + 1, sizeof *cells);
+    if (cells) flv_columns_fill(env, 1, state, cells);
+    for (int k = 0, used = 0; cells && k < columns && used < NUMBERS; k++) {
+      const char *space = k > 0 ? " " : "";
+      used += used + NUMBER >= NUMBERS ? snprintf(text + used, NUMBER, " ...") + NUMBERS
+              : flv_columns_whole(env) ? snprintf(text + used, NUMBER, "%s%d", space, (int)cells[k])
+                                       : snprintf(text + used, NUMBER, "%s%g", space,
+                                                  (double)((const float *)(const void *)cells)[k]);
+    }
+    free(cells);
+  }
+  return flv_fail(err, FLV_ENAN, "reward '%s': log R is %g for the object %.400s", reward->name,
+                  log_r, text);
 }
 
 flv_status flv_reward_log(const flv_reward *reward, const flv_env *env, int n, const void *states,

@@ -48,7 +48,7 @@ static bool plain(const writer *w, int i) {
 
 static void put_atom(writer *w, int i) {
   const flv_atom *atom = &w->m->atom[i];
-  const int h = w->p.hydrogens[i], q = atom->q;
+  const int h = w->p.hydrogens[i], q = (int)atom->q;
   char symbol[3], hydrogens[16], charge[16];
   memcpy(symbol, flv_element_of(atom->z)->symbol, sizeof symbol);
   if (atom->aromatic) symbol[0] = (char)(symbol[0] - 'A' + 'a');

@@ -299,11 +299,11 @@ static flv_status number_kinds(flv_fragments *e, flv_error *err) {
   return FLV_OK;
 }
 
-static void describe(flv_env *env, const flv_fragments *e) {
+static void describe(flv_env *env, flv_fragments *e) {
   const int m = e->max_blocks, k = e->vocabulary.n_blocks, exit = (m - 1) * e->slots * k;
   *env = (flv_env){.name = "fragments",
                    .ops = &fragments_ops,
-                   .self = (void *)(uintptr_t)e,
+                   .self = e,
                    .state_size = sizeof(flv_fragments_state),
                    .n_actions = exit + 1,
                    .n_back = m,

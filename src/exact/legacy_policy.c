@@ -29,10 +29,10 @@ static flv_status add_slots(flv_legacy_policy *p, const flv_fragments *e, flv_er
   return FLV_OK;
 }
 
-static void widen(flv_env *env, const flv_env *of, const flv_fragments *e) {
+static void widen(flv_env *env, const flv_env *of, flv_fragments *e) {
   const int m = e->max_blocks, k = e->vocabulary.n_blocks;
   *env = *of;
-  env->self = (void *)(uintptr_t)e;
+  env->self = e;
   env->exit_action = (m - 1) * e->slots * k;
   env->n_actions = env->exit_action + 1;
   env->n_features = m * (k + m * e->slots + 1);

@@ -53,8 +53,8 @@ double flv_reward_log_of(const flv_reward *reward, double value) {
   return exponent_of(reward) * log(value / scale_of(reward));
 }
 
-// The object as the text it has (the empty one has none), else as a row of numbers, as many as there
-// is room for.
+// The object as the text it has (the empty one has none), else as a row of numbers, as many as
+// there is room for.
 static flv_status refuse(const flv_reward *reward, const flv_env *env, const void *state,
                          double log_r, flv_error *err) {
   enum { NUMBER = 24, NUMBERS = 300 };

@@ -31,9 +31,9 @@ static bool grow(flv_key_table *t) {
   if (!larger.slot) return false;
   for (size_t i = 0; i < t->slots; i++)
     if (t->slot[i].key[0] | t->slot[i].key[1]) *slot_of(&larger, t->slot[i].key) = t->slot[i];
-  flv_key_value *const before = t->slot;
-  *t = larger;
-  free(before);
+  free(t->slot);
+  t->slot = larger.slot;
+  t->slots = larger.slots;
   return true;
 }
 

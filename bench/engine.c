@@ -143,10 +143,11 @@ static void interning(void) {
       m[0].ms, m[0].distinct, m[1].ms, m[1].distinct, m[0].ms / m[1].ms);
 }
 
-static void flat(const flv_reward *reward, const flv_env *env, int n, const void *states,
-                 double *log_r) {
-  (void)reward, (void)env, (void)states;
+static flv_status flat(const flv_reward *reward, const flv_env *env, int n, const void *states,
+                       double *log_r, flv_error *err) {
+  (void)reward, (void)env, (void)states, (void)err;
   for (int i = 0; i < n; i++) log_r[i] = 0.0;
+  return FLV_OK;
 }
 
 // The states are those of a policy that has hardly been trained, every other action at random.

@@ -66,7 +66,7 @@ static void introduce(const flv_trainer *t, const char *path, double begun) {
   if (flv_objects_read(t->env, path, &n, &states, &err) != FLV_OK) die(err.text);
   double *log_r = malloc((size_t)n * sizeof *log_r);
   if (!log_r) die("out of memory");
-  flv_reward_log(t->reward, t->env, (int)n, states, log_r);
+  if (flv_reward_log(t->reward, t->env, (int)n, states, log_r, &err) != FLV_OK) die(err.text);
   printf("{\"program\": \"fluvial\", \"versions\": {\"fluvial\": \"%s\"}, \"parameters\": %ld, "
          "\"log_r\": [",
          FLV_VERSION, parameters(t));

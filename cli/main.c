@@ -9,7 +9,7 @@
 #include "options.h"
 
 static const cli_verb *const verbs[] = {
-    &cli_train,      &cli_eval,      &cli_sample, &cli_plot, &cli_gradients,
+    &cli_train,      &cli_eval,      &cli_sample, &cli_best, &cli_plot, &cli_gradients,
     &cli_estimators, &cli_structure, &cli_synth,  &cli_list, NULL};
 enum { MAX_NAMES = 32 };
 

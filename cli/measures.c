@@ -97,6 +97,35 @@ void cli_measures_spread(FILE *out, int n, const flv_evaluation *const *e) {
 #undef SPREAD
 }
 
+void cli_found_print(FILE *out, const char *dir, const flv_best *b) {
+  char objects[32], above[32], modes[32];
+  if (b->objects == 0) return;
+  cli_thousands(b->objects, objects, sizeof objects);
+  cli_thousands(b->above, above, sizeof above);
+  cli_thousands(b->modes, modes, sizeof modes);
+  cli_measures_row(out, "distinct objects found", "%s", objects);
+  cli_measures_row(out, "best reward", "%.4g", b->best);
+  cli_measures_row(out, "reward of at least", "%.4g: %s objects, %s modes (similarity below %.4g)",
+                   b->modes_above, above, modes, b->similarity);
+  cli_measures_row(out, "best", "%s/best.csv (%d)", dir, b->n_best);
+  cli_measures_row(out, "diverse", "%s/diverse.csv (%d)", dir, b->n_diverse);
+}
+
+void cli_found_spread(FILE *out, int n, const flv_best *const *b) {
+  double v[256];
+  char label[48];
+  if (b[0]->objects == 0) return;
+#define SPREAD(expression, label, format)                                                          \
+  for (int i = 0; i < n; i++) v[i] = (double)(expression);                                         \
+  print_spread(out, label, format, n, v, "");
+  SPREAD(b[i]->objects, "distinct objects found", "%.0f")
+  SPREAD(b[i]->best, "best reward", "%.4g")
+  snprintf(label, sizeof label, "reward >= %.4g", b[0]->modes_above);
+  SPREAD(b[i]->above, label, "%.0f")
+  SPREAD(b[i]->modes, "modes of these", "%.0f")
+#undef SPREAD
+}
+
 // JSON has no NaN and no infinity.
 void cli_json_number(FILE *out, const char *before, double v) {
   if (isfinite(v))

@@ -4,12 +4,15 @@
 
 #include <stdio.h>
 
-#include "fluvial/trainer.h"
+#include "fluvial/run.h"
 
 // "label   value", one a line; the first says whether the numbers are exact.
 void cli_measures_print(FILE *out, const flv_evaluation *evaluation);
 // The same over n runs (up to 256) of one problem: median, lowest and highest of each measure.
 void cli_measures_spread(FILE *out, int n, const flv_evaluation *const *evaluations);
+// What training found, if the run has an archive. The same over n runs (up to 256).
+void cli_found_print(FILE *out, const char *dir, const flv_best *best);
+void cli_found_spread(FILE *out, int n, const flv_best *const *best);
 // "name": value, ...: the inside of a JSON object
 void cli_measures_json(FILE *out, const flv_evaluation *evaluation);
 // name,value,error,exact: one a line, what is not known left empty

@@ -27,8 +27,8 @@ typedef struct cli_verb {
   void (*more)(FILE *out);                                        // rest of --help; may be NULL
 } cli_verb;
 
-extern const cli_verb cli_train, cli_eval, cli_sample, cli_plot, cli_gradients, cli_estimators,
-    cli_synth, cli_structure, cli_list;
+extern const cli_verb cli_train, cli_eval, cli_sample, cli_best, cli_plot, cli_gradients,
+    cli_estimators, cli_synth, cli_structure, cli_list;
 
 // The same in every verb that computes.
 #define CLI_THREADS_OPTION                                                                         \

@@ -47,10 +47,22 @@ double cli_progress_states_per_s(const cli_progress *p) {
 
 // ---- the line ----
 
-typedef enum field { ITERATION, RATE, LOSS, LOG_Z, TRUE_Z, DISTANCE, LEFT, N_FIELDS } field;
+typedef enum field {
+  ITERATION,
+  RATE,
+  LOSS,
+  LOG_Z,
+  TRUE_Z,
+  DISTANCE,
+  REWARD,
+  FOUND,
+  LEFT,
+  N_FIELDS
+} field;
 
 // First to go when the terminal is too narrow.
-static const field dropped[] = {LOSS, RATE, TRUE_Z, ITERATION, LOG_Z, LEFT, DISTANCE};
+static const field dropped[N_FIELDS] = {LOSS,      RATE,  TRUE_Z, DISTANCE, LOG_Z,
+                                        ITERATION, FOUND, LEFT,   REWARD};
 
 // 14,647 or, short, 14.6k
 static void write_rate(double rate, bool compact, char *text, size_t size) {
@@ -65,6 +77,24 @@ static void add_range(const cli_progress *p, double low, double high, char *text
   const size_t used = strlen(text);
   if (p->runs > 1 && isfinite(low) && isfinite(high))
     snprintf(text + used, FIELD - used, " [%.2g %.2g]", low, high);
+}
+
+// Where objects have texts: tenth, half and nine tenths of the latest rewards and the best of all;
+// distinct objects and modes. The distance to a target of which only samples are known is nothing
+// then.
+static void write_found(const cli_progress *p, bool compact, char text[N_FIELDS][FIELD]) {
+  const flv_found *f = &p->last.found;
+  const flv_evaluation *e = &p->last.evaluation;
+  char objects[32], modes[32];
+  text[REWARD][0] = text[FOUND][0] = '\0';
+  if (!f->archived) return;
+  if (!(e->n > 0 && isfinite(e->jsd)) && p->failed == 0) text[DISTANCE][0] = '\0';
+  cli_thousands(f->objects, objects, sizeof objects);
+  cli_thousands(f->modes, modes, sizeof modes);
+  if (!isnan(f->median))
+    snprintf(text[REWARD], FIELD, compact ? "R %.3g/%.3g/%.3g" : "reward %.3g/%.3g/%.3g max %.3g",
+             f->low, f->median, f->high, f->best);
+  snprintf(text[FOUND], FIELD, compact ? "%s/%s" : "%s objects, %s modes", objects, modes);
 }
 
 // The distance and the true log Z come from evaluations; "~" where estimated from samples.
@@ -95,6 +125,7 @@ static void write_fields(const cli_progress *p, bool compact, char text[N_FIELDS
     const size_t used = strlen(text[DISTANCE]);
     snprintf(text[DISTANCE] + used, FIELD - used, "  %d failed", p->failed);
   }
+  write_found(p, compact, text);
   const int64_t to_do = now->iterations - now->stats.iteration;
   cli_clock(to_do > 0 ? (double)to_do * p->s_per_iteration : now->seconds, left, sizeof left);
   snprintf(text[LEFT], FIELD, to_do > 0 ? "%s left" : "in %s", left);

@@ -63,12 +63,17 @@ static void draw(void *user, const flv_seed_run *run) {
 static void report(const cli_seeds *how, const char *dir, const flv_seeds *seeds, const watch *w,
                    bool drawn) {
   const flv_evaluation *e[FLV_SEEDS_MAX];
+  const flv_best *best[FLV_SEEDS_MAX];
   int n = 0;
-  for (int k = 0; k < seeds->n; k++)
-    if (seeds->run[k].status == FLV_OK) e[n++] = &seeds->run[k].progress.evaluation;
+  for (int k = 0; k < seeds->n; k++) {
+    if (seeds->run[k].status != FLV_OK) continue;
+    e[n] = &seeds->run[k].progress.evaluation;
+    best[n++] = &seeds->run[k].progress.best;
+  }
   putchar('\n');
   cli_measures_row(stdout, "runs", "%d in %s, %d trained to the end", seeds->n, dir, n);
   if (n > 0) cli_measures_spread(stdout, n, e);
+  if (n > 0) cli_found_spread(stdout, n, best);
   const cli_training training = {.resume = how->resume, .progress = w->progress};
   if (!cli_progress_nothing(&w->progress)) cli_train_speed(&training);
   cli_measures_row(stdout, "summary", "%s/summary.csv", dir);

@@ -8,6 +8,7 @@
 #include "assessment.h"
 #include "fluvial/run.h"
 #include "measures.h"
+#include "molecule_fit.h"
 #include "options.h"
 
 enum {
@@ -18,7 +19,9 @@ enum {
   OPT_JSON = 'j',
   OPT_CSV = 'c',
   OPT_TOP = 256,
-  OPT_BANDWIDTH
+  OPT_BANDWIDTH,
+  OPT_MOLECULES,
+  OPT_OUT
 };
 
 static const cli_option options[] = {
@@ -32,6 +35,11 @@ static const cli_option options[] = {
     {OPT_TOP, "top", "K", "how many of the best objects to look for (default: 100)"},
     {OPT_BANDWIDTH, "bandwidth", "H",
      "of the MMD's kernel, in units of coordinates (default: the median distance)"},
+    {OPT_MOLECULES, "molecules", "FILE",
+     "instead, of molecules in a table (docs/molecules.md): log p(x) without sampling, and how "
+     "well it "
+     "follows log R"},
+    {OPT_OUT, "out", "FILE.csv", "with --molecules: write log R and log p of each"},
     {OPT_CSV, "csv", "FILE", "write name,value,error,exact for each measure, too"},
     {OPT_JSON, "json", NULL, "print one JSON object instead of a table"},
     CLI_THREADS_OPTION,
@@ -42,8 +50,10 @@ typedef struct request {
   flv_assess_options how;
   const char *file; // of objects; NULL: none
   const char *csv;
+  const char *molecules, *out; // NULL: none
   int threads;
   bool json;
+  const char *other; // the latest option that --molecules does not go with
 } request;
 
 static bool ends_with(const char *text, const char *end) {
@@ -66,10 +76,31 @@ static bool parse_objects(const cli_verb *verb, const char *value, request *r) {
   return false;
 }
 
+static const char *name_of(int key) {
+  const cli_option *o = options;
+  while (o->name && o->key != key) o++;
+  return o->name;
+}
+
+static bool with_molecules(int key) {
+  return key == OPT_MOLECULES || key == OPT_OUT || key == OPT_THREADS || key == OPT_JSON;
+}
+
+static int check(const cli_verb *verb, int argc, const request *r) {
+  if (r->molecules && r->other)
+    return cli_misused(verb, "--%s does not go with --molecules", r->other);
+  if (r->out && !r->molecules)
+    return cli_misused(verb, "--out is for --molecules; or is it --csv?");
+  if (argc - optind != 1)
+    return cli_misused(verb, argc == optind ? "which RUN directory?" : "one RUN at a time");
+  return CLI_OK;
+}
+
 static int parse(const cli_verb *verb, int argc, char **argv, request *r) {
   const char *value;
   int key;
   while ((key = cli_next(verb, argc, argv, &value)) != CLI_END) {
+    if (key >= 0 && !with_molecules(key)) r->other = name_of(key);
     switch (key) {
     case CLI_HELPED:
       return CLI_HELPED;
@@ -94,6 +125,12 @@ static int parse(const cli_verb *verb, int argc, char **argv, request *r) {
     case OPT_CSV:
       r->csv = value;
       break;
+    case OPT_MOLECULES:
+      r->molecules = value;
+      break;
+    case OPT_OUT:
+      r->out = value;
+      break;
     case OPT_JSON:
       r->json = true;
       break;
@@ -101,9 +138,7 @@ static int parse(const cli_verb *verb, int argc, char **argv, request *r) {
       return CLI_USAGE;
     }
   }
-  if (argc - optind != 1)
-    return cli_misused(verb, argc == optind ? "which RUN directory?" : "one RUN at a time");
-  return CLI_OK;
+  return check(verb, argc, r);
 }
 
 // ---- progress: after a second, a line that is written over on a terminal, else one in ten seconds
@@ -143,6 +178,23 @@ static int write_csv(const char *path, const flv_assessment *a) {
   return CLI_OK;
 }
 
+static int run_molecules(const char *dir, const request *r, waiting *w) {
+  flv_error err = {0};
+  flv_molecule_evaluation e;
+  const flv_run_molecules_options o = {
+      .molecules = r->molecules, .out = r->out, .threads = r->threads, .progress = show, .user = w};
+  const flv_status status = flv_run_molecules(dir, &o, &e, &err);
+  if (w->open) fputs("\r\033[K", stderr);
+  if (status != FLV_OK) return cli_fail("%s", err.text);
+  if (r->json) {
+    cli_molecules_json(stdout, &e);
+  } else {
+    cli_measures_row(stdout, "run", "%s", dir);
+    cli_molecules_print(stdout, &e, r->molecules);
+  }
+  return CLI_OK;
+}
+
 static int run(const cli_verb *verb, int argc, char **argv) {
   request r = {0};
   const int parsed = parse(verb, argc, argv, &r);
@@ -150,6 +202,7 @@ static int run(const cli_verb *verb, int argc, char **argv) {
   const char *dir = argv[optind];
   waiting w = {.begun = now(), .live = cli_columns(stderr) > 0};
   w.shown = w.begun;
+  if (r.molecules) return run_molecules(dir, &r, &w);
   r.how.progress = show;
   r.how.user = &w;
   flv_error err = {0};
@@ -171,7 +224,7 @@ const cli_verb cli_eval = {
     .operands = "RUN [options]",
     .help = "Compares a run's sampler with its target: exactly where the space can be "
             "enumerated, and from samples; the table says which. docs/evaluation.md explains each "
-            "number.",
+            "number. With --molecules, of given molecules only.",
     .details = "",
     .options = options,
     .run = run,

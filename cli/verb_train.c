@@ -106,6 +106,7 @@ static int report(const request *r, const char *dir, const cli_training *t) {
   putchar('\n');
   cli_measures_row(stdout, "run", "%s", dir);
   cli_measures_print(stdout, &e);
+  cli_found_print(stdout, dir, &t->progress.last.best);
   if (!cli_progress_nothing(&t->progress)) cli_train_speed(t);
   if (*drawn.curves) cli_measures_row(stdout, "curves", "%s", drawn.curves);
   if (*drawn.learned) cli_measures_row(stdout, "learned and target", "%s", drawn.learned);

@@ -4,6 +4,10 @@
 file(RELATIVE_PATH pc_to_prefix /prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig /prefix)
 set(openmp ${OpenMP_C_FLAGS})
 list(JOIN FLUVIAL_BLAS_LIBS " " blas)
+set(dl "")
+foreach(library IN LISTS CMAKE_DL_LIBS)
+  string(APPEND dl "-l${library}")
+endforeach()
 if(BUILD_SHARED_LIBS)
   set(scope .private)
 else()
@@ -29,7 +33,7 @@ function(fluvial_pc name description requires libs private_requires private_libs
 endfunction()
 
 fluvial_pc(fluvial "${PROJECT_DESCRIPTION}" "" "-lfluvial"
-           "${FLUVIAL_BLAS_REQUIRES}" "${blas} ${openmp} -lm")
+           "${FLUVIAL_BLAS_REQUIRES} libcjson libxxhash" "${blas} ${openmp} -pthread ${dl} -lm")
 if(run_sources)
   fluvial_pc(fluvial_run "fluvial's configuration files and run directories" "fluvial"
              "-lfluvial_run" "yaml-0.1 libcjson libxxhash" "-pthread -lm")

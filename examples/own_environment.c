@@ -63,8 +63,9 @@ static inline void env_at(const knapsack *k, int64_t index, set *s) {
 }
 #include "fluvial/env_template.h"
 
-static void log_value(const flv_reward *reward, const flv_env *env, int n, const void *states,
-                      double *log_r) {
+static flv_status log_value(const flv_reward *reward, const flv_env *env, int n, const void *states,
+                            double *log_r, flv_error *err) {
+  (void)err;
   const knapsack *k = reward->self;
   const set *s = states;
   (void)env;
@@ -72,6 +73,7 @@ static void log_value(const flv_reward *reward, const flv_env *env, int n, const
     log_r[j] = weight_of(k, s[j].items) <= CAPACITY ? 0.0 : -HUGE_VAL;
     for (int i = 0; i < ITEMS; i++) log_r[j] += s[j].items >> i & 1 ? k->value[i] : 0.0;
   }
+  return FLV_OK;
 }
 
 int main(void) {

@@ -1,8 +1,9 @@
-// Environments of the list by name, with one parameter that is not its default. cmocka is included
+// Environments of the list by name, with parameters that are not their defaults. cmocka is included
 // before.
 #ifndef FLUVIAL_TESTS_ENV_FIXTURE_H
 #define FLUVIAL_TESTS_ENV_FIXTURE_H
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,7 +11,8 @@
 #include "env/env_list.h"
 #include "fluvial/env.h"
 
-// key, text: may be NULL. shape: from the reward, or NULL.
+// key: several may be named, with commas between them, and their texts likewise, with semicolons;
+// NULL: none. shape: from the reward, or NULL.
 static inline flv_status create(const char *name, const char *key, const char *text,
                                 const flv_shape *shape, flv_env *env, flv_error *err) {
   const flv_component *found = NULL;
@@ -20,10 +22,14 @@ static inline flv_status create(const char *name, const char *key, const char *t
   void *values = calloc(1, found->size);
   assert_non_null(values);
   if (flv_params_default(found, values, err) != FLV_OK) fail_msg("%s", err->text);
-  if (key) {
-    const flv_param *param = flv_param_find(found, key);
+  while (key && *key) {
+    char one[64] = "", value[256] = "";
+    assert_true(sscanf(key, "%63[^,]", one) == 1 && sscanf(text, "%255[^;]", value) == 1);
+    key += strlen(one) + (key[strlen(one)] == ',');
+    text += strlen(value) + (text[strlen(value)] == ';');
+    const flv_param *param = flv_param_find(found, one);
     assert_non_null(param);
-    if (flv_param_parse(param, text, values, err) != FLV_OK) fail_msg("%s", err->text);
+    if (flv_param_parse(param, value, values, err) != FLV_OK) fail_msg("%s", err->text);
   }
   const flv_env_impl *impl = found->impl;
   const flv_status status = impl->create(env, values, shape, err);

@@ -87,10 +87,11 @@ static inline flv_env subsets_env(bool enumerable) {
                    .n_states = enumerable ? 1 << ITEMS : 0};
 }
 
-static inline void subsets_log_reward(const flv_reward *reward, const flv_env *env, int n,
-                                      const void *states, double *log_r) {
-  (void)reward, (void)env;
+static inline flv_status subsets_log_reward(const flv_reward *reward, const flv_env *env, int n,
+                                            const void *states, double *log_r, flv_error *err) {
+  (void)reward, (void)env, (void)err;
   for (int i = 0; i < n; i++) log_r[i] = sin(1.7 * (double)((const subset *)states)[i].items);
+  return FLV_OK;
 }
 
 static inline flv_reward subsets_reward(void) {

@@ -78,7 +78,7 @@ static truth *find_truth(flv_trainer *t, const flv_env *env, const flv_reward *r
   }
   flv_batch_evaluate_rest(b, &t->policy, 1);
   env->ops->terminal(env, g->n, states, ends);
-  flv_reward_log(reward, env, g->n, states, g->log_r);
+  assert_int_equal(flv_reward_log(reward, env, g->n, states, g->log_r, NULL), FLV_OK);
   double z = 0.0;
   for (int s = 0; s < g->n; s++) {
     const int a = env->n_actions, k = env->n_back;
@@ -271,11 +271,12 @@ static void correlations(void **unused) {
 
 static int64_t watched[1 << ITEMS], watched_n; // objects whose reward was asked for at once
 
-static void watched_log_reward(const flv_reward *reward, const flv_env *env, int n,
-                               const void *states, double *log_r) {
-  subsets_log_reward(reward, env, n, states, log_r);
-  if (n != watched_n) return;
+static flv_status watched_log_reward(const flv_reward *reward, const flv_env *env, int n,
+                                     const void *states, double *log_r, flv_error *err) {
+  FLV_TRY(subsets_log_reward(reward, env, n, states, log_r, err));
+  if (n != watched_n) return FLV_OK;
   for (int i = 0; i < n; i++) watched[((const subset *)states)[i].items]++;
+  return FLV_OK;
 }
 
 // The objects drawn from the target have its frequencies.
@@ -353,11 +354,12 @@ static void by_sampling_with_terminal_states(void **unused) {
   flv_trainer_free(u);
 }
 
-static void log_reward_with_zeros(const flv_reward *reward, const flv_env *env, int n,
-                                  const void *states, double *log_r) {
-  subsets_log_reward(reward, env, n, states, log_r);
+static flv_status log_reward_with_zeros(const flv_reward *reward, const flv_env *env, int n,
+                                        const void *states, double *log_r, flv_error *err) {
+  FLV_TRY(subsets_log_reward(reward, env, n, states, log_r, err));
   for (int i = 0; i < n; i++)
     if (((const subset *)states)[i].items & 1) log_r[i] = -HUGE_VAL;
+  return FLV_OK;
 }
 
 static void rewards_of_zero(void **unused) {

@@ -18,6 +18,11 @@
 
 // ---- objects ----
 
+static void must_draw(flv_trainer *t, uint64_t stream, int64_t n, const flv_drawn *out) {
+  flv_error err = {0};
+  if (flv_draw_forward(t, stream, n, out, NULL, &err) != FLV_OK) fail_msg("%s", err.text);
+}
+
 static void sources(void **unused) {
   (void)unused;
   flv_error err = {0};
@@ -130,7 +135,7 @@ static void mmd_in_coordinates(void **unused) {
     if (!t) fail_msg("%s", err.text);
     uint64_t x[M], y[M];
     assert_int_equal(flv_trainer_sample(maker, 4, M, x, NULL, &err), FLV_OK);
-    flv_draw_forward(t, 9, M, &(flv_drawn){.states = y}, NULL);
+    must_draw(t, 9, M, &(flv_drawn){.states = y});
     const int d = grid ? 2 : 2 * EDGE;
     double *points = calloc(2 * M * (size_t)d, sizeof *points);
     double *scratch = calloc(flv_mmd_pairs(M, M) + 6 * M, sizeof *scratch);
@@ -188,7 +193,7 @@ static void the_best_and_the_modes(void **unused) {
   flv_trainer *t = half_trained(1, 5);
   uint64_t y[N];
   double log_r[N];
-  flv_draw_forward(t, 3, N, &(flv_drawn){.states = y, .log_r = log_r}, NULL);
+  must_draw(t, 3, N, &(flv_drawn){.states = y, .log_r = log_r});
   const flv_assessment a =
       assess(t, &(flv_assess_options){.samples = N, .backward = 1, .top_k = 6, .stream = 3});
   int distinct = 0, found = 0, modes = 0;
@@ -197,7 +202,7 @@ static void the_best_and_the_modes(void **unused) {
   int64_t index[SPACE];
   for (int i = 0; i < SPACE; i++) index[i] = i;
   t->env->ops->at(t->env, SPACE, index, space);
-  flv_reward_log(t->reward, t->env, SPACE, space, all);
+  assert_int_equal(flv_reward_log(t->reward, t->env, SPACE, space, all, NULL), FLV_OK);
   for (int i = 0; i < N; i++) {
     bool known = false;
     for (int j = 0; j < i; j++) known |= y[j] == y[i];

@@ -16,14 +16,14 @@ END
 
 # ---- help
 run 0 --help
-for verb in train eval sample plot gradients estimators structure synth list; do
+for verb in train eval sample best plot gradients estimators structure synth list; do
   says "  $verb "
 done
 run 0 --version
 grep -Eq '^fluvial [0-9]+\.[0-9]+\.[0-9]+$' out || fail "--version"
 run 2
 says 'usage: fluvial' err
-for verb in train eval sample plot gradients estimators structure synth list; do
+for verb in train eval sample best plot gradients estimators structure synth list; do
   run 0 "$verb" --help
   says "usage: fluvial $verb"
   says '-h, --help'
@@ -89,6 +89,8 @@ refuse 2 'expected a number from 1e-09' eval runs/x --bandwidth wide
 refuse 2 'expected a whole number' eval runs/x --backward 1.5
 refuse 2 'expected a number, a .csv or .npy file' eval runs/x --objects mine
 refuse 2 'from 2 to' eval runs/x --objects 1
+refuse 2 '--backward does not go with --molecules' eval runs/x --molecules m.tsv --backward 3
+refuse 2 '--out is for --molecules' eval runs/x --out scores.csv
 refuse 2 'which RUN' plot
 refuse 2 'which CONFIG.yaml?' estimators
 refuse 2 '--batch many: expected a whole number' estimators tiny.yaml --batch 16,many
@@ -212,6 +214,13 @@ refuse 1 'outside.csv: row 2, column 1: 4 is not a whole number from 0 to 3' eva
 printf '1,2,3,4\n1,2,3,4\n' >wide.csv
 refuse 1 'wide.csv: 4 numbers in a row' eval runs/tiny --objects wide.csv
 refuse 1 'missing.csv' eval runs/tiny --objects missing.csv
+refuse 1 'missing.tsv' eval runs/tiny --molecules missing.tsv
+printf 'blocks\tjbonds\n0\t\n' >mine.tsv
+refuse 1 "mine.tsv: molecules are read for environment 'fragments', not 'hypergrid'" eval runs/tiny --molecules mine.tsv --out scores.csv
+
+refuse 1 "runs/tiny: objects of environment 'hypergrid' have no texts" best runs/tiny
+refuse 2 '--similarity 2: expected a number from 0 to 1' best runs/tiny --similarity 2
+refuse 2 'which RUN' best
 
 run 0 plot runs/tiny runs/tiny-2 --metric tv --out both.png
 [ "$(cat out)" = both.png ] && [ -s both.png ] && [ -s both.gp ] && [ -s both.dat ] || fail "plot of two runs"

@@ -36,7 +36,7 @@ static graphs all_graphs(const flv_reward *reward, int d) {
   assert_true(n > 0 && index && states && all.parents && all.log_r);
   for (int i = 0; i < all.n; i++) index[i] = i;
   env.ops->at(&env, all.n, index, states);
-  flv_reward_log(reward, &env, all.n, states, all.log_r);
+  assert_int_equal(flv_reward_log(reward, &env, all.n, states, all.log_r, NULL), FLV_OK);
   for (int i = 0; i < all.n; i++)
     for (int j = 0; j < d; j++)
       all.parents[i * d + j] =
@@ -245,7 +245,7 @@ static void many_variables(void **state) {
       sum += flv_dag_local_score(&reward, j, parents[j]) - flv_dag_local_score(&reward, j, 0);
     }
     assert_true(flv_dag_from_parents(flv_dag_env_of(&env), parents, graph));
-    flv_reward_log(&reward, &env, 1, graph, &log_r);
+    assert_int_equal(flv_reward_log(&reward, &env, 1, graph, &log_r, NULL), FLV_OK);
     assert_near(log_r, sum, 1e-9);
   }
   free(graph);

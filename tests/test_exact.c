@@ -155,12 +155,14 @@ static table *random_table(const graph *g) {
   return t;
 }
 
-static void reward_log(const flv_reward *reward, const flv_env *env, int n, const void *states,
-                       double *log_r) {
+static flv_status reward_log(const flv_reward *reward, const flv_env *env, int n,
+                             const void *states, double *log_r, flv_error *err) {
+  (void)err;
   const graph_state *s = states;
   const double *by_node = reward->self;
   (void)env;
   for (int i = 0; i < n; i++) log_r[i] = by_node[s[i].node];
+  return FLV_OK;
 }
 
 static flv_reward table_reward(double *log_r) {

@@ -52,7 +52,7 @@ static double log_r_of(const problem *p, const int *word) {
     const int32_t action = (i << fill->word) + word[i];
     if (word[i] >= 0) p->env->ops->step(p->env, 1, state, &action);
   }
-  flv_reward_log(p->reward, p->env, 1, state, &log_r);
+  assert_int_equal(flv_reward_log(p->reward, p->env, 1, state, &log_r, NULL), FLV_OK);
   return log_r;
 }
 

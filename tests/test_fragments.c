@@ -141,7 +141,7 @@ static double gradient_of_batch(flv_trainer *t) {
   flv_score_expand(&t->score, b);
   flv_batch_evaluate_rest(b, &t->policy, 1);
   if (t->has_target) flv_target_net_evaluate(&t->target, b, 1);
-  flv_score_rewards(&t->score, b, t->reward);
+  assert_int_equal(flv_score_rewards(&t->score, b, t->reward, NULL), FLV_OK);
   flv_score_gather(&t->score, b, &t->policy, b->n, t->has_target ? &t->target.batch : NULL, false);
   const double loss = t->objective->loss(t->objective_cfg, &t->score.in, &t->score.out);
   flv_score_scatter(&t->score, b, &t->policy, 1);

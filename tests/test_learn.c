@@ -94,6 +94,50 @@ static void behaviour_is_recorded(void **unused) {
   flv_trainer_free(off);
 }
 
+// A trajectory of k actions before the exit that was made to stop has log pi of these k alone;
+// others that of all.
+static void early_stops(void **unused) {
+  (void)unused;
+  flv_trainer *t = MAKE({"env.side", "9"}, {"batch", "4000"}, {"exploration.early_stop", "0.4"},
+                        {"exploration.early_from", "3"});
+  step(t, NULL);
+  const flv_batch *b = &t->batch;
+  int stopped[16] = {0}, all = 0;
+  for (int i = 0; i < b->n; i++) {
+    const int last = b->offset[i + 1] - 1, length = last - b->offset[i];
+    double sum = 0.0;
+    for (int p = b->offset[i]; p < last; p++) sum += t->score.log_pf[p];
+    const bool forced = fabs(sum - b->log_pi[i]) < 1e-9 && t->score.log_pf[last] < -1e-6;
+    if (!forced) assert_true(fabs(sum + t->score.log_pf[last] - b->log_pi[i]) < 1e-9);
+    if (forced) assert_in_range(length, 3, 16);
+    if (forced && length < 16) stopped[length]++;
+    all += forced;
+  }
+  // Of 1600 that would be stopped after 3 to 16 actions, 2/3 a step go on until then.
+  assert_in_range(all, 60, 160);
+  assert_true(stopped[3] > 15 && stopped[4] > 10 && stopped[3] > stopped[6]);
+  check_walks(t);
+  flv_trainer_free(t);
+}
+
+// Before min_actions the exit is not taken, and log pi is of P_F given that.
+static void exits_that_wait(void **unused) {
+  (void)unused;
+  flv_trainer *t = MAKE({"env.side", "7"}, {"batch", "60"}, {"exploration.min_actions", "3"});
+  step(t, NULL);
+  const flv_batch *b = &t->batch;
+  for (int i = 0; i < b->n; i++) {
+    double sum = 0.0;
+    assert_true(b->offset[i + 1] - 1 - b->offset[i] >= 3);
+    for (int p = b->offset[i]; p < b->offset[i + 1]; p++) {
+      sum += t->score.log_pf[p];
+      if (p - b->offset[i] < 3) sum -= log1p(-exp(b->log_pf[b->row[p] * 3 + 2]));
+    }
+    assert_true(fabs(sum - b->log_pi[i]) < 1e-9);
+  }
+  flv_trainer_free(t);
+}
+
 // Interning changes how often a state is evaluated and nothing else.
 static void interned_equals_plain(void **unused) {
   (void)unused;
@@ -271,6 +315,8 @@ int main(void) {
       cmocka_unit_test(walks_are_walks),
       cmocka_unit_test(rows_are_distinct),
       cmocka_unit_test(behaviour_is_recorded),
+      cmocka_unit_test(early_stops),
+      cmocka_unit_test(exits_that_wait),
       cmocka_unit_test(interned_equals_plain),
       cmocka_unit_test(gradient_of_an_iteration),
       cmocka_unit_test(inflow_is_the_parents),

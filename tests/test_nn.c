@@ -82,9 +82,39 @@ static flv_net *position_op_program(flv_act act, int width) {
   return net;
 }
 
+// And of trees: two messages from the same nodes, so that gradients meet; slots of every kind.
+static flv_net *tree_op_program(flv_act act, int width) {
+  static const int32_t symbol[] = {1, 0, 1, 2}, n_slots[] = {3, 1, 2, 1};
+  static const int32_t type[] = {0, 1, 1, 2, 0, 0, 3, 1, 0, 4, 0, 0};
+  flv_net *net = flv_net_new();
+  flv_net_trees(net, &(flv_tree_shape){4, 3, 3, 3, 5, symbol, n_slots, type});
+  const int symbols = flv_net_tensor(net, 3, width, FLV_INIT_NORMAL, 1.0, 0, "symbols");
+  const int joints = flv_net_tensor(net, 4, width, FLV_INIT_NORMAL, 1.0, 0, "joints");
+  const int types = flv_net_tensor(net, 5, width, FLV_INIT_NORMAL, 1.0, 0, "types");
+  const int from = flv_net_lookup(net, joints, FLV_TYPE_FROM);
+  const int to = flv_net_lookup(net, joints, FLV_TYPE_TO);
+  int h = flv_net_layer(net, flv_net_lookup(net, symbols, FLV_SYMBOL), width, act, 0, "h");
+  for (int k = 0; k < 2; k++) {
+    const int message = flv_net_message(net, h, from, to);
+    const int x = flv_net_layer(net, message, 3 * width, FLV_ACT_NONE, 0, k ? "x1" : "x0");
+    h = flv_net_gru(net, x, flv_net_layer(net, h, 3 * width, FLV_ACT_NONE, 0, k ? "h1" : "h0"), h);
+  }
+  const flv_operand parts[] = {flv_gather(flv_net_lookup(net, types, FLV_TYPE), FLV_HERE),
+                               flv_gather(h, FLV_HERE)};
+  const int slots = flv_net_sum(net, FLV_PER_EDGE, 0, width, FLV_ACT_NONE, -1, 2, parts);
+  const int mean = flv_net_mean(net, h);
+  const int last = flv_net_layer(net, mean, 1, FLV_ACT_TANH, 0, "last");
+  flv_net_output(net, flv_net_deal(net, flv_net_layer(net, slots, 2, act, 0, "slots"), last));
+  flv_net_mark(net);
+  flv_net_output(net, flv_net_layer(net, flv_net_mean(net, flv_net_add(net, h, from)), 2,
+                                    FLV_ACT_TANH, 0, "after"));
+  return net;
+}
+
 // Input, a layer so that the op has something to send gradients to, the op, and a nonlinear
 // readout.
 static flv_net *op_program(flv_op_id id, flv_act act, int width) {
+  if (id >= FLV_OP_LOOKUP) return tree_op_program(act, width);
   if (id >= FLV_OP_TOKENS) return position_op_program(act, width);
   if (id >= FLV_OP_TABLE) return graph_op_program(id, act, width);
   flv_net *net = flv_net_new();

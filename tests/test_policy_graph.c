@@ -173,9 +173,9 @@ typedef struct sizes {
 } sizes;
 
 // log R of a graph: each edge i -> j adds (3 i + j) mod 4 - 1, halved.
-static void log_reward(const flv_reward *reward, const flv_env *env, int n, const void *states,
-                       double *log_r) {
-  (void)reward;
+static flv_status log_reward(const flv_reward *reward, const flv_env *env, int n,
+                             const void *states, double *log_r, flv_error *err) {
+  (void)reward, (void)err;
   const flv_dag_env *dag = flv_dag_env_of(env);
   const int d = flv_dag_variables(dag);
   for (int s = 0; s < n; s++) {
@@ -185,6 +185,7 @@ static void log_reward(const flv_reward *reward, const flv_env *env, int n, cons
       if (flv_dag_parents(dag, state, k % d) >> (k / d) & 1u)
         log_r[s] += 0.5 * ((3 * (k / d) + k % d) % 4 - 1);
   }
+  return FLV_OK;
 }
 
 static const flv_reward some_reward = {.name = "some", .exponent = 1.0, .log_reward = log_reward};

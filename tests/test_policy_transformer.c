@@ -163,9 +163,9 @@ static void logits_of(const naive *v, double *pf, double *pb, double *log_f) {
 #include "policy_bench.h"
 
 // log R of a row of positions: the sum over them of sin(1.7 times the feature).
-static void log_reward(const flv_reward *reward, const flv_env *env, int n, const void *states,
-                       double *log_r) {
-  (void)reward;
+static flv_status log_reward(const flv_reward *reward, const flv_env *env, int n,
+                             const void *states, double *log_r, flv_error *err) {
+  (void)reward, (void)err;
   for (int i = 0; i < n; i++) {
     int32_t hot[128];
     env->ops->observe(env, 1, (const unsigned char *)states + (size_t)i * env->state_size, hot,
@@ -173,6 +173,7 @@ static void log_reward(const flv_reward *reward, const flv_env *env, int n, cons
     log_r[i] = 0.0;
     for (int p = 0; p < env->n_hot; p++) log_r[i] += sin(1.7 * hot[p]);
   }
+  return FLV_OK;
 }
 
 static const flv_reward some_reward = {.name = "some", .exponent = 1.0, .log_reward = log_reward};

@@ -113,7 +113,7 @@ static double stored_log_r(const flv_trainer *t, int at) {
   else
     for (int j = 0; j < r->length[at]; j++)
       t->env->ops->step(t->env, 1, &state, &r->action[at * r->width + j]);
-  flv_reward_log(t->reward, t->env, 1, &state, &log_r);
+  assert_int_equal(flv_reward_log(t->reward, t->env, 1, &state, &log_r, NULL), FLV_OK);
   return log_r;
 }
 
@@ -229,10 +229,11 @@ static void draws_and_their_density(void **unused) {
 }
 
 // Rewards that are 0: nothing has a weight, everything is drawn.
-static void log_reward_nothing(const flv_reward *reward, const flv_env *env, int n,
-                               const void *states, double *log_r) {
-  (void)reward, (void)env, (void)states;
+static flv_status log_reward_nothing(const flv_reward *reward, const flv_env *env, int n,
+                                     const void *states, double *log_r, flv_error *err) {
+  (void)reward, (void)env, (void)states, (void)err;
   for (int i = 0; i < n; i++) log_r[i] = -HUGE_VAL;
+  return FLV_OK;
 }
 
 static void nothing_has_weight(void **unused) {
@@ -246,7 +247,7 @@ static void nothing_has_weight(void **unused) {
   flv_batch_clear(&t->batch);
   flv_sampler_run(&t->sampler, &t->batch, &t->policy, &(flv_explore){.temperature = 1.0}, rng, 50,
                   1);
-  flv_score_rewards(&t->score, &t->batch, &nothing);
+  assert_int_equal(flv_score_rewards(&t->score, &t->batch, &nothing, NULL), FLV_OK);
   flv_replay_push(r, &t->batch, 50);
   flv_batch_clear(&t->batch);
   flv_replay_draw(r, &t->sampler, &t->batch, &t->policy, rng, 50, 1);
@@ -294,11 +295,12 @@ static void what_is_saved_is_enough(void **unused) {
 
 static int64_t asked; // how many rewards
 
-static void log_reward_counted(const flv_reward *reward, const flv_env *env, int n,
-                               const void *states, double *log_r) {
-  (void)reward, (void)env;
+static flv_status log_reward_counted(const flv_reward *reward, const flv_env *env, int n,
+                                     const void *states, double *log_r, flv_error *err) {
+  (void)reward, (void)env, (void)err;
   asked += n;
   for (int i = 0; i < n; i++) log_r[i] = 0.1 * (double)(((const uint64_t *)states)[i] % 7);
+  return FLV_OK;
 }
 
 // Each distinct object of a batch once, though priorities ask before the objective does.

@@ -86,7 +86,7 @@ static double *all_cells(const flv_reward *reward, const flv_env *env) {
     flv_error err = {0};
     if (reward->bind(reward, env, &err) != FLV_OK) fail_msg("%s", err.text);
   }
-  flv_reward_log(reward, env, (int)n, states, log_r);
+  assert_int_equal(flv_reward_log(reward, env, (int)n, states, log_r, NULL), FLV_OK);
   free(states);
   free(index);
   return log_r;
@@ -210,6 +210,19 @@ static void cosine_formula(void **state) {
 }
 
 // ---- exponent ----
+
+// Values leave the exponent out and are in the reward's unit.
+static void values_of_rewards(void **state) {
+  (void)state;
+  flv_reward r = {.exponent = 10.0, .scale = 8.0};
+  assert_true(fabs(flv_reward_value(&r, 10.0 * log(7.0 / 8.0)) - 7.0) < 1e-14);
+  assert_true(fabs(flv_reward_log_of(&r, 7.0) - 10.0 * log(7.0 / 8.0)) < 1e-14);
+  assert_true(flv_reward_value(&r, -HUGE_VAL) == 0.0);
+  assert_true(flv_reward_log_of(&r, 0.0) == -HUGE_VAL);
+  r = (flv_reward){0}; // not named: 1
+  assert_true(fabs(flv_reward_value(&r, log(3.0)) - 3.0) < 1e-15);
+  assert_true(flv_reward_log_of(&r, 3.0) == log(3.0));
+}
 
 static void exponents(void **state) {
   (void)state;
@@ -476,12 +489,24 @@ static void binding(void **state) {
   const flv_env_ops ops = *right.ops;
   const flv_env other = {.name = "elsewhere", .ops = &ops, .self = right.self};
   for (int k = 0; flv_reward_list[k] != NULL; k++) {
+    // whose file is a network's: test_molecule_objects.c
+    if (flv_reward_list[k] == &flv_reward_molecule_network) continue;
     const bool is_values = flv_reward_list[k] == &flv_reward_values;
     const bool makes = flv_reward_list[k] == &flv_reward_hamming_modes; // and need not read
+    const bool asks = flv_reward_list[k] == &flv_reward_molecule_program;
     const bool reads = !makes && flv_param_find(flv_reward_list[k], "path") != NULL;
-    const char *const keys[][2] = {{reads ? "path" : "r", reads ? path : "1, 2"}};
+    if (flv_reward_list[k] == &flv_reward_molecule_network ||
+        flv_reward_list[k] == &flv_reward_molecule_library)
+      continue; // read no tables: test_molecule_rewards.c
+    const char *const keys[][2] = {{reads  ? "path"
+                                    : asks ? "command"
+                                           : "r",
+                                    reads  ? path
+                                    : asks ? "true"
+                                           : "1, 2"}};
+    const int n_keys = reads || is_values || asks;
     flv_reward each = {0};
-    assert_int_equal(create(flv_reward_list[k], keys, reads || is_values, &each, &err), FLV_OK);
+    assert_int_equal(create(flv_reward_list[k], keys, n_keys, &each, &err), FLV_OK);
     assert_string_equal(each.name, flv_reward_list[k]->name);
     assert_int_equal(each.bind(&each, &other, &err), FLV_EINVAL);
     CONTAINS(err.text, "'elsewhere'");
@@ -518,14 +543,14 @@ static void from_configuration(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(corners_128),        cmocka_unit_test(corners_8),
-      cmocka_unit_test(corners_ends),       cmocka_unit_test(sides_of_one),
-      cmocka_unit_test(cosine_formula),     cmocka_unit_test(exponents),
-      cmocka_unit_test(table_values),       cmocka_unit_test(table_from_csv),
-      cmocka_unit_test(huge_values),        cmocka_unit_test(table_refusals),
-      cmocka_unit_test(table_too_long),     cmocka_unit_test(values_by_object),
-      cmocka_unit_test(values_refusals),    cmocka_unit_test(binding),
-      cmocka_unit_test(from_configuration),
+      cmocka_unit_test(corners_128),       cmocka_unit_test(corners_8),
+      cmocka_unit_test(corners_ends),      cmocka_unit_test(sides_of_one),
+      cmocka_unit_test(cosine_formula),    cmocka_unit_test(exponents),
+      cmocka_unit_test(values_of_rewards), cmocka_unit_test(table_values),
+      cmocka_unit_test(table_from_csv),    cmocka_unit_test(huge_values),
+      cmocka_unit_test(table_refusals),    cmocka_unit_test(table_too_long),
+      cmocka_unit_test(values_by_object),  cmocka_unit_test(values_refusals),
+      cmocka_unit_test(binding),           cmocka_unit_test(from_configuration),
   };
   return cmocka_run_group_tests(tests, make_folder, drop_folder);
 }

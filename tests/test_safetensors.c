@@ -297,6 +297,65 @@ static void wrong_headers_are_refused(void **state) {
   assert_true(data[0] == 0.0f && data[2] == 0.0f);
 }
 
+// As weights, a file is read whatever its shapes are, and without a checksum if it is not ours.
+static void weights_are_looked_up(void **state) {
+  (void)state;
+  arrays a = filled;
+  flv_tensor t[N], found;
+  describe(&a, t);
+  static const int order[] = {2, 3, 5, 1, 4, 0}; // of the data: widest elements first
+  flv_error err = {0};
+  char *copy = malloc(size);
+  assert_non_null(copy);
+  memcpy(copy, bytes, size);
+  for (int foreign = 0; foreign < 2; foreign++) {
+    flv_weights *w;
+    const char *name;
+    if (foreign) memcpy(copy + 8 + sizeof "{\"__metadata__\":{", "note", 4);
+    put(copy, size);
+    if (flv_weights_open(&w, path, &err) != FLV_OK) fail_msg("%s", err.text);
+    for (int i = 0; i < N; i++) {
+      const flv_tensor *right = &t[order[i]];
+      assert_true(flv_weights_tensor(w, i, &name, &found));
+      assert_string_equal(name, right->name);
+      assert_string_equal(found.name, right->name);
+      assert_int_equal(found.dtype, right->dtype);
+      assert_int_equal(found.n_dims, right->n_dims);
+      assert_memory_equal(found.dim, right->dim, (size_t)right->n_dims * sizeof *right->dim);
+      if (right->data) assert_memory_equal(found.data, right->data, 1);
+    }
+    assert_memory_equal(found.data, filled.bytes, sizeof filled.bytes);
+    assert_false(flv_weights_tensor(w, N, &name, &found));
+    assert_false(flv_weights_tensor(w, -1, NULL, NULL));
+    assert_true(flv_weights_tensor(w, 0, NULL, NULL));
+    flv_weights_close(w);
+  }
+  free(copy);
+}
+
+static void broken_weights_are_refused(void **state) {
+  (void)state;
+  flv_weights *w;
+  flv_error err = {0};
+  char *foreign = malloc(size);
+  assert_non_null(foreign);
+  memcpy(foreign, bytes, size);
+  memcpy(foreign + 8 + sizeof "{\"__metadata__\":{", "note", 4);
+  for (size_t n = 0; n < size; n++)
+    assert_int_equal(flv_weights_parse(&w, "x", foreign, n, &err), FLV_EINVAL);
+  assert_non_null(strstr(err.text, "truncated: 56 bytes of data, the header says 57"));
+  foreign[8] = 'x';
+  assert_int_equal(flv_weights_parse(&w, "x", foreign, size, &err), FLV_EINVAL);
+  assert_string_equal(err.text, "x: not a safetensors file");
+  memcpy(foreign, bytes, size); // ours is verified
+  foreign[size - 1] ^= 1;
+  assert_int_equal(flv_weights_parse(&w, "x", foreign, size, &err), FLV_EINVAL);
+  assert_string_equal(err.text, "x: checksum mismatch, the file was altered");
+  assert_int_equal(flv_weights_open(&w, "/nonexistent", &err), FLV_EIO);
+  flv_weights_close(NULL);
+  free(foreign);
+}
+
 static void impossible_tensors_are_not_written(void **state) {
   (void)state;
   float data[4] = {0};
@@ -375,6 +434,8 @@ int main(void) {
       cmocka_unit_test(altered_metadata_is_refused),
       cmocka_unit_test(other_files_are_refused),
       cmocka_unit_test(wrong_headers_are_refused),
+      cmocka_unit_test(weights_are_looked_up),
+      cmocka_unit_test(broken_weights_are_refused),
       cmocka_unit_test(impossible_tensors_are_not_written),
       cmocka_unit_test(a_full_disk_leaves_the_old_file),
   };

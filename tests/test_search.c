@@ -117,7 +117,7 @@ static void check_kernel(flv_trainer *t, int trajectories) {
   assert_true(b->n <= MAX);
   flv_batch_evaluate_pf(b, &t->policy, 1);
   flv_batch_evaluate_rest(b, &t->policy, 1);
-  flv_score_rewards(&t->score, b, t->reward);
+  assert_int_equal(flv_score_rewards(&t->score, b, t->reward, NULL), FLV_OK);
   for (int i = 0; i < b->n; i++) z += target[i] = exp(b->log_r[i] + log_pb_of(b, i));
   for (int i = 0; i < b->n; i++) target[i] /= z;
   metropolis(b, k);
@@ -176,12 +176,13 @@ static void chains_visit_by_reward(void **unused) {
   int64_t index[OBJECTS], proposed = 0, accepted = 0;
   for (int64_t i = 0; i < OBJECTS; i++) index[i] = i;
   t->env->ops->at(t->env, OBJECTS, index, states);
-  flv_reward_log(t->reward, t->env, OBJECTS, states, log_r);
+  assert_int_equal(flv_reward_log(t->reward, t->env, OBJECTS, states, log_r, NULL), FLV_OK);
   for (int i = 0; i < OBJECTS; i++) z += exp(log_r[i]);
   for (int i = 0; i < OBJECTS; i++) p[i] = exp(log_r[i]) / z;
   const flv_explore on_policy = {.temperature = 1.0};
   for (int k = 0; k < RUNS; k++) { // the last state of each chain: independent, and converged
-    flv_search_run(s, &t->policy, t->reward, &on_policy, 1, k, CHAINS, 1);
+    assert_int_equal(flv_search_run(s, &t->policy, t->reward, &on_policy, 1, k, CHAINS, 1, NULL),
+                     FLV_OK);
     for (int i = 0; i < CHAINS; i++) {
       t->env->ops->index(
           t->env, 1, flv_batch_state(&s->batch, flv_batch_last(&s->batch, s->chosen[i])), index);
@@ -235,14 +236,15 @@ static void batches_of_searched_trajectories(void **unused) {
   }
 }
 
-static void log_reward_some(const flv_reward *reward, const flv_env *env, int n, const void *states,
-                            double *log_r) {
-  (void)reward;
+static flv_status log_reward_some(const flv_reward *reward, const flv_env *env, int n,
+                                  const void *states, double *log_r, flv_error *err) {
+  (void)reward, (void)err;
   for (int i = 0; i < n; i++) {
     int64_t index;
     env->ops->index(env, 1, (const unsigned char *)states + (size_t)i * env->state_size, &index);
     log_r[i] = index % 2 ? -HUGE_VAL : 0.0;
   }
+  return FLV_OK;
 }
 
 // R(x) = 0: never entered, and left at once.
@@ -252,17 +254,18 @@ static void objects_without_reward(void **unused) {
   const flv_reward some = {.name = "some", .log_reward = log_reward_some};
   const flv_explore on_policy = {.temperature = 1.0};
   flv_search *s = &t->collector.search;
-  flv_search_run(s, &t->policy, &some, &on_policy, 1, 0, 64, 1);
+  assert_int_equal(flv_search_run(s, &t->policy, &some, &on_policy, 1, 0, 64, 1, NULL), FLV_OK);
   for (int i = 0; i < 64; i++) assert_true(s->batch.log_r[s->chosen[i]] == 0.0);
   flv_trainer_free(t);
 }
 
 static int64_t asked; // how many rewards
 
-static void log_reward_counted(const flv_reward *reward, const flv_env *env, int n,
-                               const void *states, double *log_r) {
-  log_reward_some(reward, env, n, states, log_r);
+static flv_status log_reward_counted(const flv_reward *reward, const flv_env *env, int n,
+                                     const void *states, double *log_r, flv_error *err) {
+  FLV_TRY(log_reward_some(reward, env, n, states, log_r, err));
   asked += n;
+  return FLV_OK;
 }
 
 // Those of proposals, not again those of where the chains are. Few of 2^12 objects are met twice.
@@ -272,7 +275,9 @@ static void rewards_are_asked_for_once(void **unused) {
   const flv_reward counted = {.name = "counted", .log_reward = log_reward_counted};
   const flv_explore on_policy = {.temperature = 1.0, .exit_bias = 4.0, .active = true};
   asked = 0;
-  flv_search_run(&t->collector.search, &t->policy, &counted, &on_policy, 1, 0, 32, 1);
+  assert_int_equal(
+      flv_search_run(&t->collector.search, &t->policy, &counted, &on_policy, 1, 0, 32, 1, NULL),
+      FLV_OK);
   assert_true(asked <= 32 * 11);
   assert_true(asked > 32 * 9);
   flv_trainer_free(t);

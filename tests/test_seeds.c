@@ -332,7 +332,7 @@ static void write_run(const char *dir, int seed, int rows, const double *jsd) {
 
 static void medians_and_ranges(void **unused) {
   (void)unused;
-  static const double jsd[4][2] = {{0.4, 0.1}, {0.2, 0.0}, {0.3, 0.7}, {NAN, 0.4}};
+  static const double jsd[4][2] = {{0.4, 0.1}, {0.2, 0.0}, {0.3, 0.7}, {(double)NAN, 0.4}};
   flv_error err = {0};
   assert_int_equal(mkdir(in("known"), 0777), 0);
   assert_int_equal(flv_seeds_summarise(in("known"), &err), FLV_EIO);

@@ -65,7 +65,7 @@ static void exponentials(void **state) {
     flv_exp_row(1, &ends[k], &y);
     assert_true(y == want[k]);
   }
-  y = NAN;
+  y = (double)NAN;
   assert_true(isnan(flv_exp_double(y)));
 }
 
@@ -152,7 +152,7 @@ static void edges(void **state) {
     memset(mask, 1, sizeof mask);
     mask[(at + 1) % N] = 0;
     flv_mask_logits(N, x, mask, y);
-    y[at] = NAN;
+    y[at] = (double)NAN;
     assert_true(isnan(flv_logsumexp(N, y)));
     y[at] = HUGE_VAL;
     assert_true(flv_logsumexp(N, y) == HUGE_VAL);

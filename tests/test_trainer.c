@@ -172,15 +172,18 @@ static void seeds_differ(void **unused) {
   flv_trainer_free(y);
 }
 
-static void log_reward_nan(const flv_reward *reward, const flv_env *env, int n, const void *states,
-                           double *log_r) {
-  (void)reward, (void)env, (void)states;
-  for (int i = 0; i < n; i++) log_r[i] = (double)NAN;
+// self: what log R is everywhere.
+static flv_status log_reward_constant(const flv_reward *reward, const flv_env *env, int n,
+                                      const void *states, double *log_r, flv_error *err) {
+  (void)env, (void)states, (void)err;
+  for (int i = 0; i < n; i++) log_r[i] = *(const double *)reward->self;
+  return FLV_OK;
 }
 
 static void a_loss_that_is_not_a_number_stops(void **unused) {
   (void)unused;
-  const flv_reward bad = {.name = "bad", .exponent = 1.0, .log_reward = log_reward_nan};
+  double huge = 1e200; // its square is not finite
+  const flv_reward bad = {.name = "bad", .self = &huge, .log_reward = log_reward_constant};
   flv_config *cfg = configure(SETTINGS({"env.side", "4"}));
   flv_error err = {0};
   flv_trainer *t = flv_trainer_new(cfg, NULL, &bad, 1, &err),
@@ -198,6 +201,96 @@ static void a_loss_that_is_not_a_number_stops(void **unused) {
   flv_trainer_free(t);
   flv_trainer_free(fresh);
   flv_config_free(cfg);
+}
+
+static void a_reward_that_is_not_a_number_is_named(void **unused) {
+  (void)unused;
+  double value = (double)NAN;
+  const flv_reward bad = {.name = "bad", .self = &value, .log_reward = log_reward_constant};
+  flv_config *cfg = configure(SETTINGS({"env.dim", "2"}, {"env.side", "4"}));
+  flv_error err = {0};
+  flv_trainer *t = flv_trainer_new(cfg, NULL, &bad, 1, &err);
+  assert_non_null(t);
+  assert_int_equal(flv_trainer_step(t, NULL, &err), FLV_ENAN);
+  const char *says = "iteration 1: reward 'bad': log R is nan for the object ";
+  assert_memory_equal(err.text, says, strlen(says));
+  int x, y;
+  assert_int_equal(sscanf(err.text + strlen(says), "%d %d", &x, &y), 2); // its coordinates
+  assert_true(x >= 0 && x < 4 && y >= 0 && y < 4);
+  assert_int_equal(flv_trainer_step(t, NULL, NULL), FLV_ENAN); // no message is fine too
+  const uint16_t state[4] = {2, 3};
+  double log_r;
+  assert_int_equal(flv_reward_log(&bad, flv_trainer_env(t), 1, state, &log_r, &err), FLV_ENAN);
+  assert_string_equal(err.text, "reward 'bad': log R is nan for the object 2 3");
+  value = HUGE_VAL;
+  assert_int_equal(flv_reward_log(&bad, flv_trainer_env(t), 1, state, &log_r, &err), FLV_ENAN);
+  value = -HUGE_VAL; // R = 0
+  assert_int_equal(flv_reward_log(&bad, flv_trainer_env(t), 1, state, &log_r, &err), FLV_OK);
+  flv_evaluation e;
+  value = (double)NAN;
+  assert_int_equal(flv_trainer_evaluate(t, 100, &e, &err), FLV_ENAN);
+  flv_trainer_free(t);
+  flv_config_free(cfg);
+}
+
+typedef struct moody {
+  int calls, fails_at; // fails at that call, counted from 1; and says why, or does not
+  bool says;
+} moody;
+
+static flv_status log_reward_moody(const flv_reward *reward, const flv_env *env, int n,
+                                   const void *states, double *log_r, flv_error *err) {
+  moody *m = reward->self;
+  if (++m->calls == m->fails_at)
+    return m->says ? flv_fail(err, FLV_EIO, "not in the mood") : FLV_EIO;
+  for (int i = 0; i < n; i++) {
+    const unsigned char *state = (const unsigned char *)states + (size_t)i * env->state_size;
+    double sum = 0.0;
+    for (size_t k = 0; k < env->state_size; k++) sum += (double)((k + 1) * state[k]);
+    log_r[i] = sin(sum);
+  }
+  return FLV_OK;
+}
+
+// A reward that fails stops whatever asked for it, and nothing is lost.
+static void a_reward_may_fail(void **unused) {
+  (void)unused;
+  static const struct {
+    int n;
+    setting settings[3];
+  } kinds[] = {{0, {{NULL, NULL}}},
+               {1, {{"local_search.steps", "3"}}},
+               {3, {{"replay", "prioritised"}, {"replay.by", "reward"}, {"replay.capacity", "50"}}},
+               {2, {{"objective", "fl_db"}, {"batch", "8"}}}};
+  for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
+    for (int says = 0; says < 2; says++) {
+      moody calm = {0}, mood = {.says = says != 0};
+      const flv_reward a = {.name = "calm", .self = &calm, .log_reward = log_reward_moody},
+                       b = {.name = "moody", .self = &mood, .log_reward = log_reward_moody};
+      flv_error err = {0};
+      flv_config *cfg = configure(kinds[k].n, kinds[k].settings);
+      flv_trainer *x = flv_trainer_new(cfg, NULL, &a, 1, &err),
+                  *y = flv_trainer_new(cfg, NULL, &b, 1, &err);
+      if (!x || !y) fail_msg("%s", err.text);
+      for (int i = 0; i < 3; i++) step(x, NULL), step(y, NULL);
+      const int calls = mood.calls / 3;
+      // The last call of an iteration; the first where it decides what the buffer keeps.
+      mood.fails_at = mood.calls + (k == 2 ? 1 : calls);
+      err = (flv_error){0};
+      assert_int_equal(flv_trainer_step(y, NULL, &err), FLV_EIO);
+      assert_string_equal(err.text, says ? "iteration 4: not in the mood"
+                                         : "iteration 4: reward 'moody': file error");
+      assert_int_equal(flv_trainer_iteration(y), 3);
+      for (int i = 0; i < 3; i++) step(x, NULL), step(y, NULL);
+      assert_same_state(x, y);
+      flv_evaluation e;
+      mood.fails_at = mood.calls + 1;
+      assert_int_equal(flv_trainer_evaluate(y, 100, &e, &err), FLV_EIO);
+      assert_int_equal(flv_trainer_evaluate(y, 100, &e, &err), FLV_OK);
+      flv_trainer_free(x);
+      flv_trainer_free(y);
+      flv_config_free(cfg);
+    }
 }
 
 // Too many states to enumerate: the estimates bound what they estimate.
@@ -317,6 +410,8 @@ int main(void) {
       cmocka_unit_test(threads_do_not_change_bits),
       cmocka_unit_test(seeds_differ),
       cmocka_unit_test(a_loss_that_is_not_a_number_stops),
+      cmocka_unit_test(a_reward_that_is_not_a_number_is_named),
+      cmocka_unit_test(a_reward_may_fail),
       cmocka_unit_test(evaluation_by_sampling),
       cmocka_unit_test(no_allocation_between_iterations),
       cmocka_unit_test(every_allocation_may_fail),

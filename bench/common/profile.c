@@ -65,7 +65,6 @@ static void leave(bench_part was) {
     leave(was);                                                                                    \
   }
 
-TIMED(SAMPLE, flv_collector_fill, (flv_trainer * trainer, int threads), trainer, threads)
 TIMED(FORWARD, flv_net_forward,
       (const flv_net *net, const float *params, flv_acts *acts, int op0, int op1, int row0,
        int row1, int threads),
@@ -80,6 +79,14 @@ TIMED(UPDATE, flv_optim_step,
       params, grad, grad_norm, threads)
 TIMED(UPDATE, flv_target_net_update,
       (flv_target_net * target, const flv_policy *policy, int64_t updates), target, policy, updates)
+
+__typeof__(flv_collector_fill) __real_flv_collector_fill, __wrap_flv_collector_fill;
+flv_status __wrap_flv_collector_fill(flv_trainer *trainer, int threads, flv_error *err) {
+  const bench_part was = enter(SAMPLE);
+  const flv_status status = __real_flv_collector_fill(trainer, threads, err);
+  leave(was);
+  return status;
+}
 
 __typeof__(flv_grad_norm) __real_flv_grad_norm, __wrap_flv_grad_norm;
 double __wrap_flv_grad_norm(size_t n, const float *grad) {

@@ -7,8 +7,8 @@
 //   - environments without one end in states for which `terminal` holds; these have no forward
 //     actions.
 // All functions work on batches: n states, state_size bytes each, one after another, the first
-// aligned to 8 bytes. They cannot fail. env_template.h makes this table out of one-state inline
-// functions.
+// aligned to 8 bytes. They cannot fail, but for those that return a status. env_template.h makes
+// this table out of one-state inline functions.
 #ifndef FLUVIAL_ENV_H
 #define FLUVIAL_ENV_H
 
@@ -23,7 +23,11 @@
 extern "C" {
 #endif
 
-enum { FLV_MAX_DIMS = 16 };
+enum {
+  FLV_MAX_DIMS = 16,
+  FLV_OBJECT_TEXT = 4097,  // holds the text of any object, and the zero byte after it
+  FLV_FINGERPRINT_MAX = 64 // most words of a fingerprint
+};
 
 // Shape that a reward read from a file gives to the environment; n = 0: no opinion.
 typedef struct flv_shape {
@@ -62,6 +66,18 @@ typedef struct flv_env_ops {
   // otherwise.
   void (*columns)(const flv_env *env, int n, const void *states, int32_t *cells);
   bool (*from_columns)(const flv_env *env, const int32_t *cells, void *state);
+  // Where states are ways to write objects, of which there may be several for one (trees of
+  // fragments and their molecules): the objects. Only for text_name; may be NULL otherwise.
+  // 128 bits of each, key[2 i] and key[2 i + 1], both zero for s0 alone: the same for the same
+  // object and, but for a chance of about n^2 2^-128 among n, for no others.
+  void (*identify)(const flv_env *env, int n, const void *states, uint64_t *key);
+  // One line for people and other programs, without commas, quotes and spaces, the same for the
+  // same object, "" for s0. FLV_ENOMEM; FLV_EINVAL if it does not fit in `room` bytes.
+  flv_status (*text)(const flv_env *env, const void *state, char *text, size_t room,
+                     flv_error *err);
+  // What an object of that text has in common with others: bits [n_fingerprint]. FLV_EINVAL if it
+  // is no object's; FLV_ENOMEM.
+  flv_status (*fingerprint)(const flv_env *env, const char *text, uint64_t *bits, flv_error *err);
 } flv_env_ops;
 
 struct flv_env { // read-only after creation; threads share it
@@ -83,6 +99,9 @@ struct flv_env { // read-only after creation; threads share it
                                  // those of p; 0: positions differ in that
   int n_columns;                 // whole numbers of an object in a file; 0: those of what is
                                  // observed (coordinates, an adjacency matrix)
+  const char *text_name;         // what objects' texts are called in tables ("smiles"); NULL: they
+                                 // have none
+  int n_fingerprint;             // 64-bit words of a fingerprint; only with text_name
   int64_t n_states;              // 0: not enumerable
   flv_shape shape;               // grid-like environments: their sides; else n = 0
   void (*free_self)(void *self); // may be NULL

@@ -35,6 +35,12 @@
 //                    bool env_from_columns(const ENV *e, const int32_t *cell, STATE *s), s all zero
 //       How files write a state, flv_env.n_columns whole numbers, and back; false where they are
 //       no state's. Without this #define they write what is observed.
+//   ENV_OBJECTS      void env_identify(const ENV *e, const STATE *s, uint64_t key[2])
+//                    flv_status env_text(const ENV *e, const STATE *s, char *text, size_t room,
+//                                        flv_error *err)
+//                    flv_status env_fingerprint(const ENV *e, const char *text, uint64_t *bits,
+//                                               flv_error *err)
+//       The object that a state writes, where several may write the same (flv_env_ops says more).
 // All masks and x are zero on entry. One environment per .c file; the macros are undefined again at
 // the end.
 //
@@ -227,6 +233,23 @@ static bool env_one_from_columns(const flv_env *env, const int32_t *cells, void 
 }
 #endif
 
+#ifdef ENV_OBJECTS
+static void env_batch_identify(const flv_env *env, int n, const void *states, uint64_t *key) {
+  const ENV *e = env->self;
+  for (int i = 0; i < n; i++) env_identify(e, ENV_CONST_RECORD(states, i), key + 2 * (size_t)i);
+}
+
+static flv_status env_one_text(const flv_env *env, const void *state, char *text, size_t room,
+                               flv_error *err) {
+  return env_text(env->self, state, text, room, err);
+}
+
+static flv_status env_one_fingerprint(const flv_env *env, const char *text, uint64_t *bits,
+                                      flv_error *err) {
+  return env_fingerprint(env->self, text, bits, err);
+}
+#endif
+
 static const flv_env_ops ENV_OPS = {
     .reset = env_batch_reset,
     .step = env_batch_step,
@@ -245,6 +268,11 @@ static const flv_env_ops ENV_OPS = {
     .columns = env_batch_columns,
     .from_columns = env_one_from_columns,
 #endif
+#ifdef ENV_OBJECTS
+    .identify = env_batch_identify,
+    .text = env_one_text,
+    .fingerprint = env_one_fingerprint,
+#endif
 };
 
 #undef ENV_RECORD
@@ -255,3 +283,4 @@ static const flv_env_ops ENV_OPS = {
 #undef ENV_TERMINAL
 #undef ENV_ENUMERABLE
 #undef ENV_COLUMNS
+#undef ENV_OBJECTS

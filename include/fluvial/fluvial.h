@@ -8,6 +8,8 @@
 #include "fluvial/env.h"
 #include "fluvial/estimators.h"
 #include "fluvial/gradients.h"
+#include "fluvial/molecule_eval.h"
+#include "fluvial/molecule_reward.h"
 #include "fluvial/objective.h"
 #include "fluvial/objects.h"
 #include "fluvial/reward.h"

@@ -20,10 +20,16 @@ struct flv_reward { // read-only after creation; threads share it
   // beta: flv_reward_log gives beta log R(x) (tempering). 0 means 1, so that a reward written with
   // designated initialisers need not name it.
   double exponent;
-  // log_r[i] = log R(x_i), not yet multiplied by beta; -INFINITY where R = 0. Thread-safe, cannot
-  // fail.
-  void (*log_reward)(const flv_reward *reward, const flv_env *env, int n, const void *states,
-                     double *log_r);
+  // What R = 1 is in the unit in which people speak of it (a prediction of 8, say): the value of an
+  // object is scale R, tempering left out. 0 means 1.
+  double scale;
+  // log_r[i] = log R(x_i), not yet multiplied by beta; -INFINITY where R = 0. Thread-safe. A
+  // function of x_i alone, so that a run that goes on after a failure becomes what it would have
+  // been. Where it can fail (a program that dies), it says so in err and log_r is of no use; nobody
+  // asks for less when one object of a batch is at fault. States need not be objects:
+  // forward-looking objectives and enumeration ask for all.
+  flv_status (*log_reward)(const flv_reward *reward, const flv_env *env, int n, const void *states,
+                           double *log_r, flv_error *err);
   // Checks that it can score this environment's states; may be NULL.
   flv_status (*bind)(const flv_reward *reward, const flv_env *env, flv_error *err);
   // Where the target has named modes, which may overlap: how many, and seen[m] = 1 for every mode m
@@ -47,9 +53,15 @@ typedef struct flv_reward_impl {
 flv_reward *flv_reward_new(const flv_config *cfg, flv_error *err);
 void flv_reward_free(flv_reward *reward); // accepts NULL
 
-// exponent * log R(x_i) for n states; -INFINITY where R = 0.
-void flv_reward_log(const flv_reward *reward, const flv_env *env, int n, const void *states,
-                    double *log_r);
+// exponent * log R(x_i) for n states; -INFINITY where R = 0. What the reward fails with, or
+// FLV_ENAN if a log R is NaN or +INFINITY; the message names the reward and the object.
+flv_status flv_reward_log(const flv_reward *reward, const flv_env *env, int n, const void *states,
+                          double *log_r, flv_error *err);
+
+// The value that a log-reward of flv_reward_log stands for, scale exp(log_r / exponent); and back,
+// -INFINITY for 0.
+double flv_reward_value(const flv_reward *reward, double log_r);
+double flv_reward_log_of(const flv_reward *reward, double value);
 
 // log sum_x R(x)^exponent by the reward's closed form; NaN if it has none.
 double flv_reward_log_z(const flv_reward *reward, const flv_env *env);

@@ -3,6 +3,8 @@
 //   DIR/config.yaml              every value, fully resolved
 //   DIR/metrics.csv              one row per evaluation; the same bits for any number of threads
 //   DIR/timing.csv               seconds and trajectories/s at those iterations (not reproducible)
+//   DIR/objects.csv              where objects have texts (molecules): each when it is first found
+//   DIR/best.csv, diverse.csv    the best of them, and the best that are unlike each other
 //   DIR/checkpoint.safetensors   written to a temporary file, synced, renamed
 //   DIR/plots/*.png              with the data and the gnuplot script that drew them
 //
@@ -18,6 +20,7 @@
 #include "fluvial/config.h"
 #include "fluvial/env.h"
 #include "fluvial/estimators.h"
+#include "fluvial/molecule_eval.h"
 #include "fluvial/objects.h"
 #include "fluvial/status.h"
 #include "fluvial/trainer.h"
@@ -26,9 +29,37 @@
 extern "C" {
 #endif
 
+// What training has found so far, where objects have texts (flv_env.text_name). Rewards are values
+// of flv_reward_value; NaN where there are none yet.
+typedef struct flv_found {
+  bool archived;   // else nothing here is known
+  int64_t objects; // distinct ones
+  int64_t above;   // of them worth archive.modes_above or more
+  int64_t modes;   // of those, as they were found, each that is unlike all before it
+  double best_log_r, best;
+  double low, median,
+      high; // tenth, half and nine tenths of the latest 1000 objects, repeated ones too
+} flv_found;
+
+typedef struct flv_best_options { // in the order of the section `archive`
+  int n;                          // most rows of each file; 0: as the run's configuration says
+  double modes_above, similarity; // below 0: likewise
+} flv_best_options;
+
+typedef struct flv_best {
+  int64_t objects;                // distinct ones that were found; 0: none, or there is no archive
+  int64_t above;                  // of them worth modes_above or more
+  int64_t modes;                  // of those, from the best down, each that is unlike all before it
+  double modes_above, similarity; // that were used
+  int n_best, n_diverse;          // rows that were written
+  double best;                    // largest reward
+} flv_best;
+
 typedef struct flv_progress {
   flv_stats stats;           // of the latest iteration
   flv_evaluation evaluation; // the latest one; n = 0 before the first
+  flv_found found;
+  flv_best best;             // once finished
   int64_t iterations;        // to do in all
   double seconds;            // since this process began training
   double trajectories_per_s; // over the last second or so
@@ -63,8 +94,27 @@ flv_status flv_run_evaluate(const char *dir, int threads, int64_t samples, flv_e
 flv_status flv_run_assess(const char *dir, int threads, const char *objects,
                           const flv_assess_options *options, flv_assessment *out, flv_error *err);
 
-// Writes n sampled objects to path (.csv: one row per object with its log-reward; .npy: int array
-// [n, dims]).
+typedef struct flv_run_molecules_options {
+  const char *molecules; // file for flv_molecule_list_parse
+  const char *out; // table to write: line, blocks, writings, log_r, log_p, log_p_legacy; NULL: none
+  int threads;     // 0: all cores
+  void (*progress)(void *user, double done); // share done; may be NULL
+  void *user;
+} flv_run_molecules_options;
+
+// log P_T and log R of the molecules of a file, and their correlation (fluvial/molecule_eval.h).
+flv_status flv_run_molecules(const char *dir, const flv_run_molecules_options *options,
+                             flv_molecule_evaluation *out, flv_error *err);
+
+// The best objects that training found (the first of its options.n by reward), with their rewards,
+// into dir/best.csv; and into dir/diverse.csv, from the best down, those whose Tanimoto similarity
+// to all before them is below options.similarity, with the largest of those similarities (nearest).
+// A run in training may be asked too. options may be NULL. FLV_EINVAL where objects have no texts.
+flv_status flv_run_best(const char *dir, const flv_best_options *options, flv_best *out,
+                        flv_error *err);
+
+// Writes n sampled objects to path (.csv: one row per object with its log-reward, or, where objects
+// have texts, its text, log-reward and reward; .npy: int array [n, dims]).
 flv_status flv_run_sample(const char *dir, int threads, uint64_t stream, int64_t n,
                           const char *path, flv_error *err);
 

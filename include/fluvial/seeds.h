@@ -38,7 +38,8 @@ typedef struct flv_seed_run {
 typedef struct flv_seeds_progress {
   flv_progress
       all; // iterations, trajectories, their rate: sums over the runs; loss, log Z, lengths
-           // and the evaluation: means over the runs that have not failed
+  // and the evaluation: means over the runs that have not failed; what was found: means, too,
+  // and the best of all
   double loss_low, loss_high; // lowest and highest of the runs' latest losses
   double jsd_low, jsd_high;   // and JSDs; NaN before the first evaluation
   int runs, ended, failed;

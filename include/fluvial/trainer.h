@@ -57,7 +57,8 @@ flv_trainer *flv_trainer_new(const flv_config *cfg, const flv_env *env, const fl
 void flv_trainer_free(flv_trainer *trainer); // accepts NULL
 
 // One iteration: sample, score, objective, backward, update. stats may be NULL. FLV_ENAN if the
-// loss or a gradient is not finite; the parameters are then as before the call.
+// loss or a gradient is not finite, or what the reward failed with; the parameters are then as
+// before the call.
 flv_status flv_trainer_step(flv_trainer *trainer, flv_stats *stats, flv_error *err);
 
 // Compares the sampler with the target: exactly when the environment can be enumerated (up to 2^24
@@ -73,8 +74,13 @@ const flv_config *flv_trainer_config(const flv_trainer *trainer);
 int64_t flv_trainer_iteration(const flv_trainer *trainer);    // updates made
 int64_t flv_trainer_trajectories(const flv_trainer *trainer); // sampled so far
 
+// Right after flv_trainer_step: the objects that the trajectories it trained on ended in, but for
+// given ones (section `data`), in order; at most the batch. states [batch * state_size], log_r
+// [batch]. Returns how many.
+int flv_trainer_objects(const flv_trainer *trainer, void *states, double *log_r);
+
 // Samples n objects from P_F itself (no exploration) into states [n*state_size]; stream tells
-// independent draws apart. log_r (or NULL) receives their log-rewards.
+// independent draws apart. log_r (or NULL) receives their log-rewards; only these can fail.
 flv_status flv_trainer_sample(flv_trainer *trainer, uint64_t stream, int n, void *states,
                               double *log_r, flv_error *err);
 

@@ -1,6 +1,7 @@
 #define XXH_INLINE_ALL
 #include "base/intern.h"
 
+#include <limits.h>
 #include <string.h>
 #include <xxhash.h>
 
@@ -19,6 +20,19 @@ int flv_intern_init(flv_intern *table, size_t state_size, int capacity) {
 void flv_intern_free(flv_intern *table) {
   flv_free(table->block);
   *table = (flv_intern){0};
+}
+
+int flv_intern_reserve(flv_intern *table, int capacity) {
+  flv_intern larger;
+  const int twice = table->capacity < INT_MAX / 4 ? 2 * table->capacity : table->capacity;
+  if (capacity <= table->capacity) return 0;
+  if (flv_intern_init(&larger, table->state_size, capacity > twice ? capacity : twice) != 0)
+    return -1;
+  for (int i = 0; i < table->n; i++)
+    flv_intern_row(&larger, table->states + (size_t)i * table->state_size);
+  flv_intern_free(table);
+  *table = larger;
+  return 0;
 }
 
 void flv_intern_clear(flv_intern *table) {

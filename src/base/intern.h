@@ -26,6 +26,10 @@ typedef struct flv_intern {
 int flv_intern_init(flv_intern *table, size_t state_size, int capacity);
 void flv_intern_free(flv_intern *table);
 
+// Room for at least so many rows: those there are stay, states may move. 0, or -1 when out of
+// memory.
+int flv_intern_reserve(flv_intern *table, int capacity);
+
 // Forgets all rows, in constant time.
 void flv_intern_clear(flv_intern *table);
 

@@ -29,7 +29,8 @@ typedef enum flv_purpose {
   FLV_RNG_HEAD_DATA = 18,      // what a head learns from: item = trajectory, step = head
   FLV_RNG_LAB = 19,            // trajectories of src/lab: item = trajectory, step = step
   FLV_RNG_SYNTH = 20,          // synthetic problems: iteration = what is drawn
-  FLV_RNG_MODES = 21           // modes of a target: iteration = mode, item = attempt, step = block
+  FLV_RNG_MODES = 21,          // modes of a target: iteration = mode, item = attempt, step = block
+  FLV_RNG_STOP = 22            // where a trajectory is made to end: item = trajectory
 } flv_purpose;
 
 typedef struct flv_rng { // one address; pass by value

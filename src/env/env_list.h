@@ -10,7 +10,8 @@
   X(graph)                                                                                         \
   X(dag)                                                                                           \
   X(ising)                                                                                         \
-  X(bit_sequence)
+  X(bit_sequence)                                                                                  \
+  X(fragments)
 
 #define FLV_ENV_DECLARE(name) extern const flv_component flv_env_##name;
 FLV_ENVS(FLV_ENV_DECLARE)

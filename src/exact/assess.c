@@ -161,9 +161,8 @@ static int64_t distinct_objects(assessor *a, flv_error *err) {
 
 static flv_status assess_forward(assessor *a, flv_assessment *out, flv_error *err) {
   const int64_t n = a->o.samples;
-  flv_draw_forward(a->t, a->o.stream, n,
-                   &(flv_drawn){.log_w = a->log_w, .log_r = a->log_r, .states = a->states},
-                   &a->watch);
+  const flv_drawn drawn = {.log_w = a->log_w, .log_r = a->log_r, .states = a->states};
+  FLV_TRY(flv_draw_forward(a->t, a->o.stream, n, &drawn, &a->watch, err));
   out->modes_seen = flv_modes_seen(a->t, n, a->states, a->seen);
   flv_evaluation *e = &out->evaluation;
   *e = a->exactly;
@@ -239,7 +238,7 @@ static void draw_replay(assessor *a) {
   }
 }
 
-static void take_objects(assessor *a) {
+static flv_status take_objects(assessor *a, flv_error *err) {
   const size_t bytes = (size_t)a->m * a->t->env->state_size;
   if (a->o.source == FLV_SOURCE_TARGET)
     draw_target(a);
@@ -247,7 +246,7 @@ static void take_objects(assessor *a) {
     draw_replay(a);
   else
     memcpy(a->x, a->o.source == FLV_SOURCE_SAMPLER ? a->states : a->o.states, bytes);
-  flv_reward_log(a->t->reward, a->t->env, (int)a->m, a->x, a->x_log_r);
+  return flv_reward_log(a->t->reward, a->t->env, (int)a->m, a->x, a->x_log_r, err);
 }
 
 // Do the objects follow R/Z, as far as we are told?
@@ -355,7 +354,7 @@ static flv_status discrepancy(assessor *a, flv_assessment *out, flv_error *err) 
 static flv_status assess_backward(assessor *a, flv_assessment *out, flv_error *err) {
   const int k = a->o.backward;
   const int64_t m = a->m;
-  take_objects(a);
+  FLV_TRY(take_objects(a, err));
   FLV_TRY(flv_draw_backward(a->t, a->o.stream, m, a->x, k, a->log_ratio, &a->watch, err));
   FLV_TRY(flv_log_p_estimates(a->t, a->o.stream, m, k, a->log_ratio, a->log_p, a->error, err));
   out->source = a->o.source;

@@ -14,7 +14,7 @@
 #include "base/logmath.h"
 #include "base/memory.h"
 #include "exact/evaluate.h"
-#include "learn/logits.h"
+#include "exact/pf_rows.h"
 #include "metrics/distance.h"
 #include "metrics/estimate.h"
 
@@ -23,17 +23,13 @@ enum { MAX_ENUMERATED = 1 << 24 };
 typedef struct flv_evaluator { // made once per trainer
   flv_trainer *trainer;
   flv_exact *exact;
-  flv_acts acts; // forward only
-  uint8_t *mask; // [FLV_EXACT_CHUNK, n_actions]
-  int64_t *index;
-  void *block;
+  flv_pf_rows rows;
 } flv_evaluator;
 
 static void free_evaluator(flv_evaluator *e) {
   if (!e) return;
   flv_exact_free(e->exact);
-  flv_acts_free(&e->acts);
-  flv_free(e->block);
+  flv_pf_rows_free(&e->rows);
   free(e);
 }
 
@@ -43,13 +39,7 @@ static flv_status make_evaluator(flv_trainer *t, const flv_exact *shared, flv_er
   flv_evaluator *e = calloc(1, sizeof *e);
   if (!e) return flv_fail(err, FLV_ENOMEM, "out of memory for the evaluation");
   e->trainer = t;
-  const flv_slot slots[] = {FLV_SLOT(e->mask, FLV_EXACT_CHUNK * t->env->n_actions),
-                            FLV_SLOT(e->index, FLV_EXACT_CHUNK)};
-  e->block = flv_bind(2, slots);
-  flv_status status =
-      e->block && flv_acts_init(&e->acts, t->policy.net, FLV_EXACT_CHUNK, false, false) == FLV_OK
-          ? FLV_OK
-          : flv_fail(err, FLV_ENOMEM, "out of memory for the evaluation");
+  flv_status status = flv_pf_rows_init(&e->rows, &t->policy, FLV_EXACT_CHUNK, t->threads, err);
   if (status == FLV_OK) {
     e->exact =
         shared ? flv_exact_share(shared, err) : flv_exact_new(t->env, t->reward, t->threads, err);
@@ -66,15 +56,8 @@ static flv_status make_evaluator(flv_trainer *t, const flv_exact *shared, flv_er
 
 static void log_pf_of(void *user, int n, const void *states, double *log_pf) {
   flv_evaluator *e = user;
-  const flv_policy *policy = &e->trainer->policy;
-  const size_t a = (size_t)policy->env->n_actions;
-  policy->env->ops->mask(policy->env, n, states, e->mask);
-  flv_policy_observe(policy, &e->acts, 0, n, states, e->index);
-  flv_net_forward(policy->net, policy->params, &e->acts, 0, policy->net->mark, 0, n,
-                  e->trainer->threads);
-  const float *logits = e->acts.value[policy->pf];
-  for (size_t i = 0; i < (size_t)n; i++)
-    flv_policy_log_pf(policy, logits + i * a, e->mask + i * a, log_pf + i * a);
+  e->rows.threads = e->trainer->threads;
+  flv_pf_rows_log_pf(&e->rows, n, states, log_pf);
 }
 
 bool flv_enumerable(const flv_env *env) {
@@ -161,8 +144,8 @@ void flv_watch_add(flv_watch *watch, int trajectories) {
   if (watch->progress) watch->progress(watch->user, watch->trajectories / watch->all);
 }
 
-void flv_draw_forward(flv_trainer *trainer, uint64_t stream, int64_t n, const flv_drawn *out,
-                      flv_watch *watch) {
+flv_status flv_draw_forward(flv_trainer *trainer, uint64_t stream, int64_t n, const flv_drawn *out,
+                            flv_watch *watch, flv_error *err) {
   flv_trainer *t = trainer;
   flv_batch *b = &t->batch;
   const flv_explore on_policy = {.temperature = 1.0};
@@ -176,10 +159,11 @@ void flv_draw_forward(flv_trainer *trainer, uint64_t stream, int64_t n, const fl
     flv_sampler_run(&t->sampler, b, &t->policy, &on_policy, rng, take, threads);
     flv_batch_evaluate_rest(b, &t->policy, threads);
     flv_pace_end(&pace, b->rows.n);
-    flv_score_rewards(&t->score, b, t->reward);
+    FLV_TRY(flv_score_rewards(&t->score, b, t->reward, err));
     keep(t, done, out);
     flv_watch_add(watch, take);
   }
+  return FLV_OK;
 }
 
 void flv_evaluate_weights(int64_t n, const double *log_w, double log_z_true, flv_evaluation *out) {
@@ -216,12 +200,14 @@ static flv_status evaluate_by_sampling(flv_trainer *t, int64_t n, flv_evaluation
   void *block = flv_bind(3, slots);
   if (!block) return flv_fail(err, FLV_ENOMEM, "out of memory for %lld samples", (long long)n);
   if (modes > 0) drawn.states = states;
-  flv_draw_forward(t, 0, n, &drawn, NULL);
-  flv_evaluate_weights(n, drawn.log_w, t->log_z, out);
-  out->modes = modes;
-  out->modes_found = flv_modes_seen(t, n, states, seen);
+  const flv_status status = flv_draw_forward(t, 0, n, &drawn, NULL, err);
+  if (status == FLV_OK) {
+    flv_evaluate_weights(n, drawn.log_w, t->log_z, out);
+    out->modes = modes;
+    out->modes_found = flv_modes_seen(t, n, states, seen);
+  }
   flv_free(block);
-  return FLV_OK;
+  return status;
 }
 
 flv_status flv_trainer_evaluate(flv_trainer *trainer, int64_t samples, flv_evaluation *out,

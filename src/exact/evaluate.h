@@ -24,9 +24,10 @@ typedef struct flv_drawn {
   void *states;  // [n * state_size] the objects
 } flv_drawn;
 
-// Draws n trajectories from P_F itself, without exploration. watch may be NULL.
-void flv_draw_forward(flv_trainer *trainer, uint64_t stream, int64_t n, const flv_drawn *out,
-                      flv_watch *watch);
+// Draws n trajectories from P_F itself, without exploration. watch may be NULL. Fails where the
+// reward does.
+flv_status flv_draw_forward(flv_trainer *trainer, uint64_t stream, int64_t n, const flv_drawn *out,
+                            flv_watch *watch, flv_error *err);
 
 // Draws k trajectories from P_B(. | x) for each of n objects:
 // log_ratio[i * k + j] = log P_F(tau) - log P_B(tau | x_i). FLV_EINVAL if a state is not an object

@@ -157,13 +157,9 @@ static void fill_depths(flv_graph *g) {
 
 static flv_status fill_rewards(const scan *sc, flv_graph *g, const flv_reward *reward,
                                flv_error *err) {
-  flv_reward_log(reward, g->env, g->n_states, g->states, g->log_r_state);
-  for (int s = 0; s < g->n_states; s++) {
+  FLV_TRY(flv_reward_log(reward, g->env, g->n_states, g->states, g->log_r_state, err));
+  for (int s = 0; s < g->n_states; s++)
     g->log_r[s] = sc->reached[s] && sc->object[s] ? g->log_r_state[s] : -HUGE_VAL;
-    if (isnan(g->log_r[s]) || g->log_r[s] == HUGE_VAL)
-      return flv_fail(err, FLV_ENAN, "reward %s: log R is %g at state %d of %s", reward->name,
-                      g->log_r[s], s, g->env->name);
-  }
   g->log_z = flv_logsumexp(g->n_states, g->log_r);
   if (g->log_z > -HUGE_VAL) return FLV_OK;
   return flv_fail(err, FLV_EINVAL, "reward %s: R is 0 at every object of %s", reward->name,

@@ -112,8 +112,8 @@ static flv_status engine_init(engine *e, const flv_problem *p, unsigned needs, f
 
 // The gradient of the network's parameters that one trajectory makes, as in training; times weight,
 // into sum.
-static void engine_add(engine *e, flv_problem *p, const flv_choice *choice, int path, double weight,
-                       double *sum) {
+static flv_status engine_add(engine *e, flv_problem *p, const flv_choice *choice, int path,
+                             double weight, double *sum, flv_error *err) {
   const int begin = p->paths.offset[path], length = p->paths.offset[path + 1] - begin;
   int actions = 0;
   for (int k = 0; k < length; k++)
@@ -125,7 +125,7 @@ static void engine_add(engine *e, flv_problem *p, const flv_choice *choice, int 
   flv_score_expand(&e->score, b);
   flv_batch_evaluate_pf(b, &e->policy, 1);
   flv_batch_evaluate_rest(b, &e->policy, 1);
-  flv_score_rewards(&e->score, b, p->reward);
+  FLV_TRY(flv_score_rewards(&e->score, b, p->reward, err));
   flv_score_gather(&e->score, b, &e->policy, b->n, b, false); // its own target
   choice->chosen.objective->loss(choice->chosen.cfg, &e->score.in, &e->score.out);
   flv_score_scatter(&e->score, b, &e->policy, 1);
@@ -135,16 +135,18 @@ static void engine_add(engine *e, flv_problem *p, const flv_choice *choice, int 
   const size_t n = p->policy.net->n_params;
   for (size_t k = 0; k < n; k++) sum[k] += weight * (double)p->grad[k];
   sum[n] += weight * e->score.out.log_z;
+  return FLV_OK;
 }
 
 // In single precision and over all trajectories, against the gradient of the logits in double that
 // enumeration gives, through the network once.
-static void compare_engine(flv_check *c, engine *e, const flv_choice *choice) {
+static flv_status compare_engine(flv_check *c, engine *e, const flv_choice *choice,
+                                 flv_error *err) {
   flv_problem *p = c->p;
   double *const sum = p->parameter[0], worst = 0.0, largest = FLV_SMALL_GRADIENT;
   for (size_t k = 0; k < p->policy.n_params; k++) sum[k] = 0.0;
   for (int i = 0; i < p->paths.n; i++)
-    engine_add(e, p, choice, i, exp(p->log_path[FLV_FROM_PF][i]), sum);
+    FLV_TRY(engine_add(e, p, choice, i, exp(p->log_path[FLV_FROM_PF][i]), sum, err));
   flv_expect_run(&p->expect, &choice->chosen, &p->tables, p->log_path[FLV_FROM_PF], 1, false);
   flv_problem_parameters(p, p->expect.mean, p->parameter[1]);
   for (size_t k = 0; k < p->policy.n_params; k++) {
@@ -153,6 +155,7 @@ static void compare_engine(flv_check *c, engine *e, const flv_choice *choice) {
     largest = fmax(largest, fabs(p->parameter[1][k]));
   }
   if (!(worst / largest <= c->parameters)) c->parameters = worst / largest;
+  return FLV_OK;
 }
 
 void flv_state_pipeline(flv_check *check, const char *objective) {
@@ -168,9 +171,9 @@ void flv_state_pipeline(flv_check *check, const char *objective) {
     flv_error err = {0};
     engine e;
     if (!flv_check_choose(check, &choice, check->objectives[k]->name, "")) continue;
-    const flv_status status =
+    flv_status status =
         engine_init(&e, p, flv_objective_needs(choice.chosen.objective, choice.chosen.cfg), &err);
-    if (status == FLV_OK) compare_engine(check, &e, &choice);
+    if (status == FLV_OK) status = compare_engine(check, &e, &choice, &err);
     engine_free(&e);
     if (status != FLV_OK) flv_check_skip(check, "%s", err.text);
   }

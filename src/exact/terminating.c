@@ -52,19 +52,34 @@ typedef struct target_job {
   const flv_reward *reward;
   double *log_r; // [n_states]
   int workers;
-  chunk *chunk; // [workers]
+  chunk *chunk;   // [workers]
+  flv_error *err; // [workers]
 } target_job;
+
+// Only objects are asked for: they move to the front, and their rewards back to where they stood.
+static flv_status chunk_rewards(chunk *c, const target_job *job, double *log_r, flv_error *err) {
+  const size_t size = job->env->state_size;
+  unsigned char *states = c->states;
+  int n = 0;
+  for (int i = 0; i < c->n; i++) {
+    if (!c->object[i]) continue;
+    if (i > n) memcpy(states + (size_t)n * size, states + (size_t)i * size, size);
+    n++;
+  }
+  if (n > 0) FLV_TRY(flv_reward_log(job->reward, job->env, n, states, log_r, err));
+  for (int i = c->n - 1; i >= 0; i--) log_r[i] = c->object[i] ? log_r[--n] : log_0;
+  return FLV_OK;
+}
 
 static void target_work(void *context, int worker) {
   const target_job *job = context;
   chunk *c = &job->chunk[worker];
   for (int64_t begin = (int64_t)worker * CHUNK; begin < job->env->n_states;
        begin += (int64_t)job->workers * CHUNK) {
-    double *log_r = job->log_r + begin;
+    flv_error *err = &job->err[worker];
     chunk_load(c, job->env, begin);
-    flv_reward_log(job->reward, job->env, c->n, c->states, log_r);
-    for (int i = 0; i < c->n; i++)
-      if (!c->object[i]) log_r[i] = log_0;
+    err->status = chunk_rewards(c, job, job->log_r + begin, err);
+    if (err->status != FLV_OK) return;
   }
 }
 
@@ -83,20 +98,30 @@ static flv_status target_rewards(const flv_env *env, const flv_reward *reward, i
   if (workers > chunks) workers = (int)chunks;
   chunk *const list = calloc((size_t)workers, sizeof *list);
   flv_slot *const slot = calloc((size_t)workers * CHUNK_SLOTS, sizeof *slot);
+  flv_error *const failed = calloc((size_t)workers, sizeof *failed);
   void *block = NULL;
-  if (list && slot) {
+  if (list && slot && failed) {
     for (int i = 0; i < workers; i++) chunk_slots(&list[i], env, slot + (size_t)i * CHUNK_SLOTS);
     block = flv_bind(workers * CHUNK_SLOTS, slot);
   }
+  flv_status status =
+      block ? FLV_OK : flv_fail(err, FLV_ENOMEM, "out of memory for the target distribution");
   if (block) {
-    target_job job = {
-        .env = env, .reward = reward, .log_r = log_r, .workers = workers, .chunk = list};
+    target_job job = {.env = env,
+                      .reward = reward,
+                      .log_r = log_r,
+                      .workers = workers,
+                      .chunk = list,
+                      .err = failed};
     flv_parallel(workers, workers, target_work, &job);
   }
+  for (int i = 0; block && i < workers && status == FLV_OK; i++)
+    if (failed[i].status != FLV_OK) status = flv_fail(err, failed[i].status, "%s", failed[i].text);
   flv_free(block);
+  free(failed);
   free(slot);
   free(list);
-  return block ? FLV_OK : flv_fail(err, FLV_ENOMEM, "out of memory for the target distribution");
+  return status;
 }
 
 // log sum exp, chunk by chunk, so that rounding grows with the number of chunks and not of states.
@@ -117,10 +142,6 @@ flv_status flv_target(const flv_env *env, const flv_reward *reward, int threads,
                       double *log_z, flv_error *err) {
   FLV_TRY(check_enumerable(env, err));
   FLV_TRY(target_rewards(env, reward, threads, log_target, err));
-  for (int64_t i = 0; i < env->n_states; i++)
-    if (isnan(log_target[i]) || log_target[i] == HUGE_VAL)
-      return flv_fail(err, FLV_ENAN, "reward %s: log R is %g at state %lld of %s", reward->name,
-                      log_target[i], (long long)i, env->name);
   const double total = log_total(env->n_states, log_target);
   if (total == log_0)
     return flv_fail(err, FLV_EINVAL, "reward %s: R is 0 at every object of %s", reward->name,

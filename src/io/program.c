@@ -1,6 +1,6 @@
 // Starting another program and hearing what it complains of.
 #ifndef _GNU_SOURCE
-#define _GNU_SOURCE // NOLINT(bugprone-reserved-identifier): for posix_spawn's addchdir_np
+#define _GNU_SOURCE // NOLINT(bugprone-reserved-identifier): posix_spawn's addchdir_np, pipe2
 #endif
 #include "io/program.h"
 
@@ -13,13 +13,17 @@
 
 extern char **environ;
 
-// Messages end with the one that counts.
-static void last_line(char *text) {
+void flv_program_last_line(char *text) {
   size_t end = strlen(text);
   while (end > 0 && (unsigned char)text[end - 1] <= ' ') end--;
   text[end] = '\0';
   const char *line = strrchr(text, '\n');
   if (line) memmove(text, line + 1, strlen(line));
+}
+
+void flv_program_ended(flv_program_end *end, int state) {
+  end->signal = WIFSIGNALED(state) ? WTERMSIG(state) : 0;
+  end->code = WIFEXITED(state) ? WEXITSTATUS(state) : -1;
 }
 
 // Starts it with its messages going to `messages`. Returns an errno.
@@ -56,12 +60,10 @@ static void read_tail(int messages, char *text, size_t size) {
 void flv_program_run(flv_program_end *end, const char *folder, char *const argv[]) {
   *end = (flv_program_end){0};
   int ends[2];
-  if (pipe(ends) != 0) {
+  if (pipe2(ends, O_CLOEXEC) != 0) {
     end->fault = errno;
     return;
   }
-  fcntl(ends[0], F_SETFD, FD_CLOEXEC);
-  fcntl(ends[1], F_SETFD, FD_CLOEXEC);
   pid_t pid;
   end->fault = spawn(folder, argv, ends[1], &pid);
   close(ends[1]);
@@ -70,9 +72,8 @@ void flv_program_run(flv_program_end *end, const char *folder, char *const argv[
     read_tail(ends[0], end->said, sizeof end->said);
     while (waitpid(pid, &state, 0) < 0 && errno == EINTR) {
     }
-    last_line(end->said);
-    end->signal = WIFSIGNALED(state) ? WTERMSIG(state) : 0;
-    end->code = WIFEXITED(state) ? WEXITSTATUS(state) : -1;
+    flv_program_last_line(end->said);
+    flv_program_ended(end, state);
   }
   close(ends[0]);
 }

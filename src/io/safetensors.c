@@ -324,8 +324,8 @@ static flv_status verify_checksum(const char *name, const char *bytes, size_t si
 }
 
 // Everything that can be said about a file without knowing what it should hold. The checksum comes
-// last, so that a truncated file is called truncated.
-static flv_status view_open(view *v, const char *name, const char *bytes, size_t size,
+// last, so that a truncated file is called truncated. foreign: may lack one.
+static flv_status view_open(view *v, const char *name, const char *bytes, size_t size, bool foreign,
                             flv_error *err) {
   *v = (view){.name = name};
   uint64_t length = 0;
@@ -339,17 +339,18 @@ static flv_status view_open(view *v, const char *name, const char *bytes, size_t
   const char *header = bytes + LENGTH;
   const bool ours =
       length >= sizeof opening - 1 + DIGITS && memcmp(header, opening, sizeof opening - 1) == 0;
-  if (!ours)
+  if (!ours && !foreign)
     return flv_fail(err, FLV_EINVAL, "%s: no checksum: not a checkpoint of fluvial, or altered",
                     name);
   v->data = header + length;
   v->json = cJSON_ParseWithLength(header, (size_t)length);
   if (!cJSON_IsObject(v->json)) {
+    if (!ours) return flv_fail(err, FLV_EINVAL, "%s: not a safetensors file", name);
     FLV_TRY(verify_checksum(name, bytes, size, err));
     return flv_fail(err, FLV_ENOMEM, "%s: out of memory, or a header that is not JSON", name);
   }
   FLV_TRY(read_entries(v, size - LENGTH - (size_t)length, err));
-  return verify_checksum(name, bytes, size, err);
+  return ours ? verify_checksum(name, bytes, size, err) : FLV_OK;
 }
 
 static flv_status match(const view *v, const flv_tensor *t, const entry **found, flv_error *err) {
@@ -395,7 +396,7 @@ flv_status flv_safetensors_parse(const char *name, const char *bytes, size_t siz
   const entry **found = calloc((size_t)n + 1, sizeof *found);
   if (!found) return flv_fail(err, FLV_ENOMEM, "%s: out of memory", name);
   view v;
-  flv_status status = view_open(&v, name, bytes, size, err);
+  flv_status status = view_open(&v, name, bytes, size, false, err);
   if (status == FLV_OK) status = match_all(&v, n, tensor, found, err);
   for (int i = 0; status == FLV_OK && i < n; i++) {
     const size_t wide = found[i]->end - found[i]->begin;
@@ -420,7 +421,7 @@ char *flv_safetensors_meta(const char *path, const char *key, flv_error *err) {
   size_t size;
   if (flv_file_read(path, &bytes, &size, err) != FLV_OK) return NULL;
   view v;
-  if (view_open(&v, path, bytes, size, err) == FLV_OK) {
+  if (view_open(&v, path, bytes, size, false, err) == FLV_OK) {
     const cJSON *strings = cJSON_GetObjectItemCaseSensitive(v.json, "__metadata__");
     const char *value = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(strings, key));
     if (value) text = strdup(value);
@@ -432,4 +433,65 @@ char *flv_safetensors_meta(const char *path, const char *key, flv_error *err) {
   view_free(&v);
   free(bytes);
   return text;
+}
+
+// ---- weights ----
+
+struct flv_weights {
+  view v;
+  char *name, *bytes;
+};
+
+static flv_status weights_of(flv_weights **weights, const char *name, char *bytes, size_t size,
+                             flv_error *err) {
+  flv_weights *w = calloc(1, sizeof *w);
+  char *copy = w ? strdup(name) : NULL;
+  if (!copy) {
+    free(w);
+    free(bytes);
+    return flv_fail(err, FLV_ENOMEM, "%s: out of memory", name);
+  }
+  w->name = copy;
+  w->bytes = bytes;
+  const flv_status status = view_open(&w->v, copy, bytes, size, true, err);
+  if (status == FLV_OK)
+    *weights = w;
+  else
+    flv_weights_close(w);
+  return status;
+}
+
+flv_status flv_weights_open(flv_weights **weights, const char *path, flv_error *err) {
+  char *bytes;
+  size_t size;
+  FLV_TRY(flv_file_read(path, &bytes, &size, err));
+  return weights_of(weights, path, bytes, size, err);
+}
+
+flv_status flv_weights_parse(flv_weights **weights, const char *name, const char *bytes,
+                             size_t size, flv_error *err) {
+  char *copy = malloc(size + 1);
+  if (!copy) return flv_fail(err, FLV_ENOMEM, "%s: out of memory", name);
+  if (size > 0) memcpy(copy, bytes, size);
+  return weights_of(weights, name, copy, size, err);
+}
+
+void flv_weights_close(flv_weights *w) {
+  if (!w) return;
+  view_free(&w->v);
+  free(w->name);
+  free(w->bytes);
+  free(w);
+}
+
+bool flv_weights_tensor(const flv_weights *w, int i, const char **name, flv_tensor *tensor) {
+  if (i < 0 || i >= w->v.n) return false;
+  const entry *e = &w->v.entries[i];
+  if (name) *name = e->name;
+  if (!tensor) return true;
+  *tensor = (flv_tensor){.dtype = e->dtype, .n_dims = e->n_dims};
+  snprintf(tensor->name, sizeof tensor->name, "%s", e->name);
+  memcpy(tensor->dim, e->dim, sizeof tensor->dim);
+  tensor->data = w->bytes + (w->v.data - w->bytes) + e->begin;
+  return true;
 }

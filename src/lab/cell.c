@@ -124,7 +124,14 @@ static bool exact_balance(flv_lab_cells *c, const flv_lab_spec *s, flv_lab_true 
   return true;
 }
 
-void flv_lab_cells_at(flv_lab_cells *cells, int64_t iteration, const float *now) {
+// What the space failed with, if it did.
+static flv_status space_status(const flv_lab_cells *c, flv_error *err) {
+  const flv_error *failure = &c->space.failure;
+  return failure->status == FLV_OK ? FLV_OK : flv_fail(err, failure->status, "%s", failure->text);
+}
+
+flv_status flv_lab_cells_at(flv_lab_cells *cells, int64_t iteration, const float *now,
+                            flv_error *err) {
   flv_lab_cells *c = cells;
   static const flv_lab_behaviour on_policy = {.kind = FLV_LAB_ON_POLICY};
   bool drawn = false;
@@ -140,6 +147,7 @@ void flv_lab_cells_at(flv_lab_cells *cells, int64_t iteration, const float *now)
     const flv_chosen chosen = flv_lab_chosen(s, &cfg);
     flv_lab_measure_large(&c->worker[0].measure, &chosen, 0, c->o->repeats, &c->truth[k]);
   }
+  return space_status(c, err);
 }
 
 static void balance_truths(flv_lab_cells *c) {
@@ -308,7 +316,8 @@ flv_status flv_lab_cells_run(flv_lab_cells *cells, const float *past,
     run_worker(&j, 0);
   else
     flv_parallel(c->o->threads, c->space.workers, run_worker, &j);
-  out->n += n;
   free(j.begin);
+  FLV_TRY(space_status(c, err));
+  out->n += n;
   return FLV_OK;
 }

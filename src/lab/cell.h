@@ -30,8 +30,10 @@ flv_status flv_lab_cells_init(flv_lab_cells *cells, flv_trainer *trainer, flv_pr
                               const flv_estimators_options *o, flv_error *err);
 void flv_lab_cells_free(flv_lab_cells *cells); // accepts zeroed cells
 
-// Goes to a point of training: true gradients of the objectives that have importance weights.
-void flv_lab_cells_at(flv_lab_cells *cells, int64_t iteration, const float *now);
+// Goes to a point of training: true gradients of the objectives that have importance weights. Fails
+// where the reward does.
+flv_status flv_lab_cells_at(flv_lab_cells *cells, int64_t iteration, const float *now,
+                            flv_error *err);
 
 // Appends the rows of a behaviour, made of the policy with parameters `past`.
 flv_status flv_lab_cells_run(flv_lab_cells *cells, const float *past,

@@ -131,7 +131,7 @@ static flv_status measure(lab *l, flv_estimators *out, flv_error *err) {
   const int64_t all = (int64_t)l->o.n_at * l->n_behaviours;
   for (int i = 0; i < l->o.n_at; i++) {
     const float *now = params_at(l, l->at[i]);
-    flv_lab_cells_at(&l->cells, l->at[i], now);
+    FLV_TRY(flv_lab_cells_at(&l->cells, l->at[i], now, err));
     for (int b = 0; b < l->n_behaviours; b++) {
       const float *past = params_at(l, l->at[i] - flv_lab_age(&l->behaviour[b]));
       FLV_TRY(say(l, "measuring", (int64_t)i * l->n_behaviours + b, all, err));

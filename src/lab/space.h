@@ -23,6 +23,7 @@ typedef struct flv_lab_space {
   int n_tensors;
   flv_lab_tensor tensor[FLV_LAB_TENSORS];
   double off_policy; // D(pi || P_F) of the pool's behaviour
+  flv_error failure; // why gradients are of no use from then on; status FLV_OK: they are
   // The policy has parameters `now`, that which behaves has `past` (each [policy.n_params]) and the
   // behaviour is made of it.
   void (*place)(void *self, const float *now, const float *past,

@@ -44,8 +44,9 @@ static void keep(parameters *s, int at, int i) {
   s->log_pi[at] = b->log_pi[i];
 }
 
-// Fills the batch with pool trajectories and evaluates them under the present policy.
-static void fill(parameters *s, int first, int n) {
+// Fills the batch with pool trajectories and evaluates them under the present policy. false: the
+// reward has failed.
+static bool fill(parameters *s, int first, int n) {
   flv_batch *b = &s->batch;
   flv_batch_clear(b);
   for (int i = first; i < first + n; i++)
@@ -53,20 +54,22 @@ static void fill(parameters *s, int first, int n) {
                        s->action + s->offset[i], s->log_pi[i]);
   flv_batch_evaluate_pf(b, &s->t->policy, s->threads);
   flv_batch_evaluate_rest(b, &s->t->policy, s->threads);
-  flv_score_rewards(&s->score, b, s->t->reward);
+  if (flv_score_rewards(&s->score, b, s->t->reward, &s->space->failure) != FLV_OK) return false;
   flv_score_gather(&s->score, b, &s->t->policy, b->n, NULL, false);
+  return true;
 }
 
 static void draw(void *self, flv_rng rng, int chunks) {
   parameters *s = self;
   const uint64_t iteration = rng.iteration;
   double sum = 0.0;
+  if (s->space->failure.status != FLV_OK) return;
   for (int k = 0; k < chunks; k++) {
     rng.iteration = iteration + (uint64_t)k;
     flv_batch_clear(&s->batch);
     flv_sampler_run(&s->sampler, &s->batch, &s->past, &s->explore, rng, s->large, s->threads);
     for (int i = 0; i < s->large; i++) keep(s, k * s->large + i, i);
-    fill(s, k * s->large, s->large);
+    if (!fill(s, k * s->large, s->large)) return;
     for (int i = 0; i < s->large; i++)
       for (int p = s->batch.offset[i]; p < s->batch.offset[i + 1]; p++) sum -= s->score.log_pf[p];
     for (int i = 0; i < s->large; i++) sum += s->batch.log_pi[i];
@@ -78,7 +81,10 @@ static double gradient(void *self, int worker, const flv_chosen *chosen, int fir
                        double *g) {
   (void)worker;
   parameters *s = self;
-  fill(s, first, n);
+  if (s->space->failure.status != FLV_OK || !fill(s, first, n)) {
+    memset(g, 0, s->space->size * sizeof *g);
+    return 0.0;
+  }
   chosen->objective->loss(chosen->cfg, &s->score.in, &s->score.out);
   flv_score_scatter(&s->score, &s->batch, &s->t->policy, s->threads);
   flv_net_backward(s->t->policy.net, s->t->policy.params, &s->batch.acts, s->batch.rows.n, s->grad,

@@ -35,6 +35,11 @@ static flv_status check_stepwise(const flv_collector *c, const flv_trainer *t, f
     return flv_fail(err, FLV_EINVAL,
                     "local_search: it is around fresh trajectories, of which "
                     "collect: steps makes none");
+  const flv_explore explore = flv_explore_at(flv_config_values(t->cfg, "exploration"), 0, 1);
+  if (explore.early_stop > 0.0 || explore.min_actions > 0)
+    return flv_fail(err, FLV_EINVAL,
+                    "exploration: early_stop and min_actions are of whole trajectories, of which "
+                    "collect: steps makes none");
   if (t->backward.rule == FLV_BACKWARD_PESSIMISTIC)
     return flv_fail(err, FLV_EINVAL,
                     "backward: pessimistic learns from fresh trajectories, of "
@@ -71,25 +76,28 @@ void flv_collector_free(flv_collector *collector) {
   flv_given_free(&collector->given);
 }
 
-static void sample_fresh(flv_trainer *t, int n, int threads) {
+static flv_status sample_fresh(flv_trainer *t, int n, int threads, flv_error *err) {
   flv_search *search = &t->collector.search;
   const uint64_t seed = (uint64_t)t->train->seed;
   const flv_rng actions = {seed, FLV_RNG_ACTION, (uint64_t)t->iteration};
   const flv_explore explore =
       flv_explore_at(flv_config_values(t->cfg, "exploration"), t->iteration, t->train->iterations);
   search->proposed = search->accepted = 0;
-  if (n == 0) return;
+  if (n == 0) return FLV_OK;
   if (search->steps > 0) {
-    flv_search_run(search, &t->policy, t->reward, &explore, seed, t->iteration, n, threads);
+    FLV_TRY(flv_search_run(search, &t->policy, t->reward, &explore, seed, t->iteration, n, threads,
+                           err));
     flv_search_append(search, &t->sampler, &t->batch, n);
   } else {
     flv_sampler_run(&t->sampler, &t->batch, &t->policy, &explore, actions, n, threads);
   }
   t->trajectories += n + search->proposed;
+  return FLV_OK;
 }
 
 // One step of every environment, into the buffer.
-static void take_step(flv_trainer *t, const flv_explore *explore, int threads) {
+static flv_status take_step(flv_trainer *t, const flv_explore *explore, int threads,
+                            flv_error *err) {
   flv_stepwise *s = &t->collector.stepwise;
   flv_replay *r = &t->collector.replay;
   flv_batch *b = &t->batch;
@@ -102,33 +110,37 @@ static void take_step(flv_trainer *t, const flv_explore *explore, int threads) {
       else if (s->ended[e])
         flv_stepwise_append_episode(s, e, &t->sampler, b);
     }
-    if (r->by == FLV_PRIORITY_REWARD) flv_score_rewards(&t->score, b, t->reward);
+    if (r->by == FLV_PRIORITY_REWARD) FLV_TRY(flv_score_rewards(&t->score, b, t->reward, err));
     flv_replay_push(r, b, b->n);
   }
   t->trajectories += flv_stepwise_restart(s);
+  return FLV_OK;
 }
 
 // Before the first update the buffer is filled by the uniform policy.
-static void step_on(flv_trainer *t, int threads) {
+static flv_status step_on(flv_trainer *t, int threads, flv_error *err) {
   const flv_stepwise *s = &t->collector.stepwise;
   const void *cfg = flv_config_values(t->cfg, "exploration");
   const flv_explore uniform = flv_explore_uniformly(cfg);
   while (*s->steps < s->prefill || flv_replay_held(&t->collector.replay) == 0)
-    take_step(t, &uniform, threads);
+    FLV_TRY(take_step(t, &uniform, threads, err));
   const flv_explore explore = flv_explore_at(cfg, t->iteration, t->train->iterations);
-  take_step(t, &explore, threads);
+  return take_step(t, &explore, threads, err);
 }
 
-static void collect_fresh(flv_trainer *t, const flv_replay_plan *plan, int threads) {
+static flv_status collect_fresh(flv_trainer *t, const flv_replay_plan *plan, int threads,
+                                flv_error *err) {
   flv_batch *b = &t->batch;
   flv_batch_clear(b);
-  sample_fresh(t, plan->fresh, threads);
-  if (t->collector.replay.by == FLV_PRIORITY_REWARD) flv_score_rewards(&t->score, b, t->reward);
+  FLV_TRY(sample_fresh(t, plan->fresh, threads, err));
+  if (t->collector.replay.by == FLV_PRIORITY_REWARD)
+    FLV_TRY(flv_score_rewards(&t->score, b, t->reward, err));
   flv_replay_push(&t->collector.replay, b, plan->fresh);
   if (plan->train == 0) flv_batch_clear(b); // fresh ones only fill the buffer
+  return FLV_OK;
 }
 
-void flv_collector_fill(flv_trainer *trainer, int threads) {
+flv_status flv_collector_fill(flv_trainer *trainer, int threads, flv_error *err) {
   flv_trainer *t = trainer;
   flv_collector *c = &t->collector;
   flv_batch *b = &t->batch;
@@ -138,14 +150,15 @@ void flv_collector_fill(flv_trainer *trainer, int threads) {
   const int given = flv_given_count(&c->given, t->train->batch);
   flv_replay_plan plan = {.replayed = t->train->batch - given};
   if (c->stepwise.n > 0) {
-    step_on(t, threads);
+    FLV_TRY(step_on(t, threads, err));
     flv_batch_clear(b);
   } else {
     plan = flv_replay_plan_at(&c->replay, t->train->batch - given);
-    collect_fresh(t, &plan, threads);
+    FLV_TRY(collect_fresh(t, &plan, threads, err));
   }
   flv_replay_draw(&c->replay, &t->sampler, b, &t->policy, replays, plan.replayed, threads);
   flv_given_draw(&c->given, &t->sampler, b, &t->policy, seed, t->iteration, given, threads);
   t->trajectories += given;
   flv_backward_draw(&t->backward, &t->sampler, b, &t->policy, past, plan.train, t->train->batch);
+  return FLV_OK;
 }

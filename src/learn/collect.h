@@ -29,7 +29,8 @@ typedef struct flv_collector {
 flv_status flv_collector_init(flv_collector *collector, const flv_trainer *trainer, flv_error *err);
 void flv_collector_free(flv_collector *collector);
 
-// Fills the trainer's batch for its present iteration, unevaluated.
-void flv_collector_fill(flv_trainer *trainer, int threads);
+// Fills the trainer's batch for its present iteration, unevaluated. Fails where the reward does, if
+// that decides what is kept.
+flv_status flv_collector_fill(flv_trainer *trainer, int threads, flv_error *err);
 
 #endif

@@ -14,6 +14,11 @@ enum { MIXTURE, COMPONENT };
     "probability of the exit where the action is uniform; 0: as of any other legal action")        \
   X(CHOICE, record, "mixture", 0, 0, "mixture|component",                                          \
     "log pi: of the mixture with the uniform policy, or of the part of it that acted")             \
+  X(REAL, early_stop, "0", 0, 1, "",                                                               \
+    "probability that a trajectory is made to end after a number of actions drawn uniformly")      \
+  X(INT, early_from, "1", 1, 1000000, "", "least of these numbers")                                \
+  X(INT, min_actions, "0", 0, 1000000, "",                                                         \
+    "actions before which the exit is not taken, though P_F may give it probability")              \
   X(REAL, temperature, "1", 1e-3, 1e3, "", "divides the logits, at the start")                     \
   X(REAL, temperature_end, "1", 1e-3, 1e3, "", "and at the end")                                   \
   X(REAL, exit_bias, "0", -100, 100, "", "subtracted from the exit action's logit, at the start")  \
@@ -57,6 +62,9 @@ flv_explore flv_explore_at(const void *cfg, int64_t iteration, int64_t iteration
       .temperature = c->temperature_end + weight * (c->temperature - c->temperature_end),
       .exit_bias = c->exit_bias_end + weight * (c->exit_bias - c->exit_bias_end),
       .stop_gamma = c->stop_gamma,
+      .early_stop = c->early_stop,
+      .early_from = c->early_from,
+      .min_actions = c->min_actions,
       .component = c->record == COMPONENT,
       .heads = c->heads,
   };
@@ -71,6 +79,18 @@ flv_status flv_explore_check(const void *cfg, const flv_env *env, flv_error *err
     return flv_fail(err, FLV_EINVAL,
                     "exploration.stop_gamma: it is of the exit action, and '%s' has none",
                     env->name);
+  if (c->early_stop > 0.0 && env->exit_action < 0)
+    return flv_fail(err, FLV_EINVAL,
+                    "exploration.early_stop: it takes the exit action, and '%s' has none",
+                    env->name);
+  if (c->early_stop > 0.0 && c->early_from > env->max_length - 1)
+    return flv_fail(err, FLV_EINVAL,
+                    "exploration.early_from is %d, but '%s' has at most %d actions before the exit",
+                    c->early_from, env->name, env->max_length - 1);
+  if (c->min_actions > 0 && (env->exit_action < 0 || c->min_actions > env->max_length - 1))
+    return flv_fail(err, FLV_EINVAL,
+                    "exploration.min_actions is %d, but '%s' has at most %d actions before an exit",
+                    c->min_actions, env->name, env->exit_action < 0 ? 0 : env->max_length - 1);
   return FLV_OK;
 }
 

@@ -9,7 +9,8 @@
   X(mlp)                                                                                           \
   X(tabular)                                                                                       \
   X(graph_network)                                                                                 \
-  X(transformer)
+  X(transformer)                                                                                   \
+  X(fragment_network)
 
 #define FLV_POLICY_DECLARE(name) extern const flv_component flv_policy_##name;
 FLV_POLICIES(FLV_POLICY_DECLARE)

@@ -30,11 +30,16 @@ static void take_rows(const flv_rewards *w, flv_batch *batch, bool all) {
   }
 }
 
-void flv_rewards_objects(flv_rewards *rewards, flv_batch *batch, const flv_reward *reward) {
+// Forgets objects from number n on.
+static void forget(flv_rewards *w, int n) {
+  while (w->n > n) w->known[w->row[--w->n]] = 0;
+}
+
+flv_status flv_rewards_objects(flv_rewards *rewards, flv_batch *batch, const flv_reward *reward,
+                               flv_error *err) {
   flv_rewards *w = rewards;
   const size_t size = batch->rows.state_size;
-  if (w->filling != batch->filling)
-    while (w->n > 0) w->known[w->row[--w->n]] = 0;
+  if (w->filling != batch->filling) forget(w, 0);
   w->filling = batch->filling;
   const int before = w->n;
   for (int i = batch->rewarded; i < batch->n; i++) {
@@ -44,14 +49,22 @@ void flv_rewards_objects(flv_rewards *rewards, flv_batch *batch, const flv_rewar
     memcpy(w->state + (size_t)w->n * size, flv_batch_state(batch, r), size);
     w->row[w->n++] = r;
   }
-  flv_reward_log(reward, batch->env, w->n - before, w->state + (size_t)before * size,
-                 w->log_r + before);
+  const flv_status status = flv_reward_log(
+      reward, batch->env, w->n - before, w->state + (size_t)before * size, w->log_r + before, err);
+  if (status != FLV_OK) {
+    forget(w, before);
+    return status;
+  }
   for (int k = before; k < w->n; k++) w->log_r_row[w->row[k]] = w->log_r[k];
   take_rows(w, batch, false);
+  return FLV_OK;
 }
 
-void flv_rewards_states(flv_rewards *rewards, flv_batch *batch, const flv_reward *reward) {
-  flv_reward_log(reward, batch->env, batch->rows.n, batch->rows.states, rewards->log_r_row);
+flv_status flv_rewards_states(flv_rewards *rewards, flv_batch *batch, const flv_reward *reward,
+                              flv_error *err) {
+  FLV_TRY(flv_reward_log(reward, batch->env, batch->rows.n, batch->rows.states, rewards->log_r_row,
+                         err));
   batch->rewarded = 0;
   take_rows(rewards, batch, true);
+  return FLV_OK;
 }

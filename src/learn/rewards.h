@@ -21,9 +21,12 @@ flv_status flv_rewards_init(flv_rewards *rewards, const flv_batch *batch, flv_er
 void flv_rewards_free(flv_rewards *rewards);
 
 // log R of the objects of trajectories batch->rewarded and on, into batch->log_r; NaN for fragments
-// that do not end in one.
-void flv_rewards_objects(flv_rewards *rewards, flv_batch *batch, const flv_reward *reward);
+// that do not end in one. Where the reward fails, its status: the objects are asked for again when
+// the batch is.
+flv_status flv_rewards_objects(flv_rewards *rewards, flv_batch *batch, const flv_reward *reward,
+                               flv_error *err);
 // The same, and log R of every state of the batch, into log_r_row.
-void flv_rewards_states(flv_rewards *rewards, flv_batch *batch, const flv_reward *reward);
+flv_status flv_rewards_states(flv_rewards *rewards, flv_batch *batch, const flv_reward *reward,
+                              flv_error *err);
 
 #endif

@@ -18,6 +18,7 @@ flv_status flv_sampler_init(flv_sampler *sampler, const flv_batch *batch, flv_er
                             FLV_SLOT(s.count, n),
                             FLV_SLOT(s.terminal, n),
                             FLV_SLOT(s.head, n),
+                            FLV_SLOT(s.stop, n),
                             FLV_SLOT(s.log_one, s.env->n_actions),
                             FLV_SLOT(s.pi_one, s.env->n_actions),
                             FLV_SLOT(s.pi, (size_t)batch->max_rows * (size_t)s.env->n_actions)};
@@ -108,6 +109,33 @@ int flv_sampler_choose(flv_sampler *sampler, const flv_batch *batch, const flv_p
   return action;
 }
 
+// The same given that it is not the exit.
+static int choose_to_go_on(flv_sampler *sampler, const flv_batch *batch, const flv_policy *policy,
+                           const flv_explore *explore, int head, int row, const double u[2],
+                           double *log_pi) {
+  flv_sampler *s = sampler;
+  const size_t a = (size_t)s->env->n_actions, r = (size_t)row;
+  const double *log_p = batch->log_pf + r * a;
+  if (explore->component && u[1] < explore->epsilon)
+    flv_explore_uniform(explore, s->env, batch->mask + r * a, s->pi_one);
+  else if (explore->heads > 0 || explore->active) {
+    if (explore->heads > 0) {
+      const size_t at = (r * (size_t)policy->n_heads + (size_t)head) * a;
+      flv_policy_log_pf(policy, batch->acts.value[policy->heads] + at, batch->mask + r * a,
+                        s->log_one);
+      log_p = s->log_one;
+    }
+    flv_explore_pi(explore, s->env, log_p, batch->mask + r * a, s->pi_one);
+  } else
+    flv_exp_row(s->env->n_actions, log_p, s->pi_one);
+  s->pi_one[s->env->exit_action] = 0.0;
+  double rest = 0.0;
+  for (size_t k = 0; k < a; k++) rest += s->pi_one[k];
+  const int action = draw(s->env->n_actions, s->pi_one, u[0] * rest);
+  *log_pi = log(s->pi_one[action]) - log(rest);
+  return action;
+}
+
 // While sampling, trajectory i has the `width` places from i*width on: forwards it fills them from
 // the first one up, backwards from the last one down. pack removes the gaps.
 static size_t place(const flv_batch *b, int i, int at) {
@@ -170,6 +198,36 @@ static void start(flv_sampler *s, flv_batch *b, int n) {
   }
 }
 
+static bool goes_on(const uint8_t *mask, int n, int exit) {
+  return memchr(mask, 1, (size_t)exit) || memchr(mask + exit + 1, 1, (size_t)(n - exit - 1));
+}
+
+// An action for trajectory i at a row, with `taken` actions behind it.
+static int next_action(flv_sampler *s, const flv_batch *b, const flv_policy *policy,
+                       const flv_explore *explore, int i, int taken, int row, const double u[2],
+                       double *log_pi) {
+  const int exit = s->env->exit_action, n = s->env->n_actions;
+  const uint8_t *mask = b->mask + (size_t)row * (size_t)n;
+  *log_pi = 0.0;
+  if (taken >= s->stop[i] && mask[exit]) return exit;
+  // Where there is nothing but the exit, it is taken.
+  if (taken < explore->min_actions && mask[exit] && goes_on(mask, n, exit))
+    return choose_to_go_on(s, b, policy, explore, s->head[i], row, u, log_pi);
+  return flv_sampler_choose(s, b, policy, explore, s->head[i], row, u, log_pi);
+}
+
+static void draw_stops(flv_sampler *s, const flv_explore *explore, flv_rng rng, int n) {
+  const int most = s->env->max_length - 1;
+  rng.purpose = FLV_RNG_STOP;
+  for (int i = 0; i < n; i++) {
+    double u[2] = {1.0, 0.0};
+    if (explore->early_stop > 0.0) flv_rng_uniform2(rng, (uint32_t)i, 0, u);
+    s->stop[i] = INT32_MAX;
+    if (u[0] < explore->early_stop)
+      s->stop[i] = explore->early_from + (int32_t)(u[1] * (most - explore->early_from + 1));
+  }
+}
+
 // Goes on with the n_active trajectories behind the batch's own until all have ended.
 static void grow(flv_sampler *s, flv_batch *b, const flv_policy *policy, const flv_explore *explore,
                  flv_rng rng, int n_active, int threads) {
@@ -182,7 +240,7 @@ static void grow(flv_sampler *s, flv_batch *b, const flv_policy *policy, const f
       double u[2], log_pi;
       flv_rng_uniform2(rng, (uint32_t)i, (uint32_t)step, u);
       b->action[p] = s->action[k] =
-          flv_sampler_choose(s, b, policy, explore, s->head[i], b->row[p], u, &log_pi);
+          next_action(s, b, policy, explore, i, s->count[i] - 1, b->row[p], u, &log_pi);
       b->log_pi[first + i] += log_pi;
     }
     n_active = advance(s, b, first, n_active);
@@ -197,6 +255,7 @@ void flv_sampler_run(flv_sampler *sampler, flv_batch *batch, const flv_policy *p
   heads.purpose = FLV_RNG_HEAD;
   for (int i = 0; i < n && explore->heads > 0; i++)
     sampler->head[i] = (int32_t)(flv_rng_uniform(heads, (uint32_t)i, 0) * explore->heads);
+  draw_stops(sampler, explore, rng, n);
   grow(sampler, batch, policy, explore, rng, n, threads);
   pack(batch, batch->n, n, sampler->count, false);
 }
@@ -216,6 +275,7 @@ void flv_sampler_regrow(flv_sampler *sampler, flv_batch *batch, const flv_policy
     memcpy(b->back + to, b->back + from, bytes);
     memcpy(s->state + (size_t)i * size, flv_batch_state(b, b->row[from + (size_t)cut[i]]), size);
     s->active[i] = i;
+    s->stop[i] = INT32_MAX;
     s->count[i] = cut[i] + 1;
     b->log_pi[b->n + i] = 0.0;
     b->open[b->n + i] = 0;

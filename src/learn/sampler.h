@@ -20,6 +20,7 @@ typedef struct flv_sampler { // working memory of one step of all trajectories
   int explored;                   // rows of pi that are filled
   uint64_t filling;               // of the batch, to which they belong
   int32_t *head;                  // [max_n] of P_F that samples the trajectory, if there are any
+  int32_t *stop;                  // [max_n] actions after which it is made to end
   double *log_one, *pi_one; // [n_actions] at one state: of a head; behaviour of it, or uniform
   void *block;
 } flv_sampler;
@@ -37,7 +38,7 @@ int flv_sampler_choose_uniformly(flv_sampler *sampler, const flv_explore *explor
                                  const uint8_t *mask, const double u[2], double *log_pi);
 
 // Appends n trajectories from the behaviour policy; trajectory i draws at item i of rng (its head,
-// where there are any, at that of FLV_RNG_HEAD).
+// where there are any, at that of FLV_RNG_HEAD, and an early stop at that of FLV_RNG_STOP).
 void flv_sampler_run(flv_sampler *sampler, flv_batch *batch, const flv_policy *policy,
                      const flv_explore *explore, flv_rng rng, int n, int threads);
 

@@ -77,11 +77,11 @@ void flv_score_expand(flv_score *score, flv_batch *batch) {
   if (score->needs & FLV_NEEDS_INFLOW) flv_inflow_expand(&score->inflow, batch);
 }
 
-void flv_score_rewards(flv_score *score, flv_batch *batch, const flv_reward *reward) {
-  if (score->needs & FLV_NEEDS_STATE_REWARD)
-    flv_rewards_states(&score->rewards, batch, reward);
-  else
-    flv_rewards_objects(&score->rewards, batch, reward);
+flv_status flv_score_rewards(flv_score *score, flv_batch *batch, const flv_reward *reward,
+                             flv_error *err) {
+  return score->needs & FLV_NEEDS_STATE_REWARD
+             ? flv_rewards_states(&score->rewards, batch, reward, err)
+             : flv_rewards_objects(&score->rewards, batch, reward, err);
 }
 
 // Zeroes the cotangents of n positions.

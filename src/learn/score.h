@@ -34,8 +34,10 @@ void flv_score_free(flv_score *score);
 void flv_score_expand(flv_score *score, flv_batch *batch);
 
 // log R of every trajectory's object, into batch->log_r (and of all rows where the objective needs
-// it). May be called as the batch grows: no object's reward is asked for twice.
-void flv_score_rewards(flv_score *score, flv_batch *batch, const flv_reward *reward);
+// it). May be called as the batch grows: no object's reward is asked for twice. Fails where the
+// reward does.
+flv_status flv_score_rewards(flv_score *score, flv_batch *batch, const flv_reward *reward,
+                             flv_error *err);
 
 // Fills score->in with the batch, of which the objective sees the first n trajectories, and zeroes
 // score->out. target: the same rows by the target network, NULL if there is none; target_pb: log_pb

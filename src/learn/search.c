@@ -126,23 +126,24 @@ static void propose(flv_search *s, const flv_policy *policy, flv_rng rng, int n,
   flv_batch_evaluate_rest(b, policy, threads);
 }
 
-void flv_search_run(flv_search *search, const flv_policy *policy, const flv_reward *reward,
-                    const flv_explore *explore, uint64_t seed, int64_t iteration, int n,
-                    int threads) {
+flv_status flv_search_run(flv_search *search, const flv_policy *policy, const flv_reward *reward,
+                          const flv_explore *explore, uint64_t seed, int64_t iteration, int n,
+                          int threads, flv_error *err) {
   flv_search *s = search;
   const flv_rng actions = {seed, FLV_RNG_ACTION, (uint64_t)iteration};
   flv_batch_clear(&s->batch);
   flv_sampler_run(&s->sampler, &s->batch, policy, explore, actions, n, threads);
-  flv_rewards_objects(&s->rewards, &s->batch, reward);
+  FLV_TRY(flv_rewards_objects(&s->rewards, &s->batch, reward, err));
   s->proposed = s->accepted = 0;
   for (int i = 0; i < n; i++) s->chosen[i] = i;
   for (int k = 0; k < s->steps; k++) {
     const flv_rng rng = {seed, FLV_RNG_SEARCH, (uint64_t)(iteration * s->steps + k)};
     take_objects(s, n);
     propose(s, policy, rng, n, threads);
-    flv_rewards_objects(&s->rewards, &s->batch, reward);
+    FLV_TRY(flv_rewards_objects(&s->rewards, &s->batch, reward, err));
     accept(s, rng, n);
   }
+  return FLV_OK;
 }
 
 void flv_search_append(const flv_search *search, flv_sampler *sampler, flv_batch *batch, int n) {

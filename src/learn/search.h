@@ -53,10 +53,11 @@ void flv_search_free(flv_search *search);
 // actions. Infinite where R(x) = 0: what has no probability is left at once.
 double flv_search_log_ratio(const flv_batch *batch, int now, int next, int cut);
 
-// Runs n chains, `steps` steps each, from trajectories of the behaviour policy.
-void flv_search_run(flv_search *search, const flv_policy *policy, const flv_reward *reward,
-                    const flv_explore *explore, uint64_t seed, int64_t iteration, int n,
-                    int threads);
+// Runs n chains, `steps` steps each, from trajectories of the behaviour policy. Fails where the
+// reward does.
+flv_status flv_search_run(flv_search *search, const flv_policy *policy, const flv_reward *reward,
+                          const flv_explore *explore, uint64_t seed, int64_t iteration, int n,
+                          int threads, flv_error *err);
 // Appends the trajectories where they ended to a batch.
 void flv_search_append(const flv_search *search, flv_sampler *sampler, flv_batch *batch, int n);
 // Share of the proposals of the latest run that were accepted; NaN if there were none.

@@ -25,6 +25,18 @@ static const flv_component train = {"train",
                                     NULL};
 static const flv_component *const train_list[] = {&train, NULL};
 
+#define FLV_STRUCT flv_archive_cfg
+static const flv_param archive_params[] = {ARCHIVE_KEYS(FLV_PARAM)};
+#undef FLV_STRUCT
+static const flv_component archive = {
+    "found",
+    "objects in the order in which training finds them, once each",
+    archive_params,
+    sizeof archive_params / sizeof *archive_params,
+    sizeof(flv_archive_cfg),
+    NULL};
+static const flv_component *const archive_list[] = {&archive, NULL};
+
 static const flv_section sections[] = {
     {"", "top level", train_list},
     {"env", "environment: how objects are built", flv_env_list},
@@ -41,6 +53,8 @@ static const flv_section sections[] = {
      flv_target_net_list},
     {"optimiser", "how gradients change parameters", flv_optim_list},
     {"schedule", "multiplier on all learning rates", flv_schedule_list},
+    {"archive", "archive of the objects that training finds, where they have texts (molecules)",
+     archive_list},
     {NULL, NULL, NULL},
 };
 

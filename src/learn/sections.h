@@ -18,4 +18,16 @@ typedef struct flv_train_cfg {
   TRAIN_KEYS(FLV_FIELD)
 } flv_train_cfg;
 
+// What is kept of what training finds, where objects have texts (src/run/archive.h).
+#define ARCHIVE_KEYS(X)                                                                            \
+  X(REAL, above, "0", 0, 1e300, "",                                                                \
+    "least reward of objects that are written to objects.csv and counted")                         \
+  X(REAL, modes_above, "7", 0, 1e300, "", "least reward of what counts as a mode")                 \
+  X(REAL, similarity, "0.7", 0, 1, "",                                                             \
+    "Tanimoto similarity from which on two objects are the same mode")                             \
+  X(INT, best, "100", 1, 1e6, "", "most rows of best.csv and of diverse.csv")
+typedef struct flv_archive_cfg {
+  ARCHIVE_KEYS(FLV_FIELD)
+} flv_archive_cfg;
+
 #endif

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/memory.h"
 #include "base/parallel.h"
@@ -111,14 +112,16 @@ void flv_trainer_use_threads(flv_trainer *trainer, int threads) {
   trainer->pace = (flv_pace){0}; // what was learned of the old number says nothing of the new one
 }
 
-// Fills the batch with the trajectories to train on, and evaluates their rows.
-static void collect(flv_trainer *t, crew threads) {
+// Fills the batch with the trajectories to train on, evaluates their rows, and asks for their
+// rewards.
+static flv_status collect(flv_trainer *t, crew threads, flv_error *err) {
   flv_batch *b = &t->batch;
-  flv_collector_fill(t, threads.sample);
+  FLV_TRY(flv_collector_fill(t, threads.sample, err));
   flv_score_expand(&t->score, b);
   flv_batch_evaluate_pf(b, &t->policy, threads.rest);
   flv_batch_evaluate_rest(b, &t->policy, threads.rest);
   if (t->has_target) flv_target_net_evaluate(&t->target, b, threads.rest);
+  return flv_score_rewards(&t->score, b, t->reward, err);
 }
 
 static flv_status check_finite(const flv_trainer *t, double loss, double grad_norm,
@@ -175,8 +178,13 @@ static void fill_stats(const flv_trainer *t, flv_stats *stats, double loss, doub
 flv_status flv_trainer_step(flv_trainer *trainer, flv_stats *stats, flv_error *err) {
   flv_trainer *t = trainer;
   const crew threads = threads_now(t);
-  collect(t, threads);
-  flv_score_rewards(&t->score, &t->batch, t->reward);
+  const int64_t before = t->trajectories;
+  const flv_status collected = collect(t, threads, err);
+  if (collected != FLV_OK) {
+    t->trajectories = before;
+    flv_error_prefix(err, "iteration %lld", (long long)t->iteration + 1);
+    return collected;
+  }
   flv_score_gather(&t->score, &t->batch, &t->policy, t->train->batch,
                    t->has_target ? &t->target.batch : NULL, t->backward.rule == FLV_BACKWARD_TLM);
   const double loss = t->objective->loss(t->objective_cfg, &t->score.in, &t->score.out);
@@ -198,6 +206,21 @@ flv_status flv_trainer_step(flv_trainer *trainer, flv_stats *stats, flv_error *e
   t->iteration++;
   if (stats) fill_stats(t, stats, loss, norm);
   return FLV_OK;
+}
+
+int flv_trainer_objects(const flv_trainer *trainer, void *states, double *log_r) {
+  const flv_batch *b = &trainer->batch;
+  const size_t size = trainer->env->state_size;
+  const int whole = trainer->train->batch,
+            given = flv_given_count(&trainer->collector.given, whole);
+  int n = 0;
+  for (int i = 0; i < whole - given && i < b->rewarded; i++) {
+    if (b->open[i] & FLV_OPEN_END) continue;
+    memcpy((unsigned char *)states + (size_t)n * size, flv_batch_state(b, flv_batch_last(b, i)),
+           size);
+    log_r[n++] = b->log_r[i];
+  }
+  return n;
 }
 
 const flv_env *flv_trainer_env(const flv_trainer *trainer) { return trainer->env; }

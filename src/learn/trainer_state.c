@@ -157,7 +157,6 @@ uint64_t flv_trainer_seed(const flv_trainer *trainer, uint64_t stream) {
 
 flv_status flv_trainer_sample(flv_trainer *trainer, uint64_t stream, int n, void *states,
                               double *log_r, flv_error *err) {
-  (void)err; // memory is the trainer's own
   flv_trainer *t = trainer;
   flv_batch *b = &t->batch;
   const size_t size = t->env->state_size;
@@ -173,6 +172,5 @@ flv_status flv_trainer_sample(flv_trainer *trainer, uint64_t stream, int n, void
              flv_batch_state(b, flv_batch_last(b, i)), size);
     done += take;
   }
-  if (log_r) flv_reward_log(t->reward, t->env, n, states, log_r);
-  return FLV_OK;
+  return log_r ? flv_reward_log(t->reward, t->env, n, states, log_r, err) : FLV_OK;
 }

@@ -41,7 +41,8 @@ static void run_ops(const backward *b, int s, int row0, int rows, bool tables, b
 // A shard costs a gradient of its own, written and summed whatever its rows, so a few that have
 // more to do are faster, until there are rows enough for all.
 static int count_shards(const flv_net *net, const flv_acts *acts, int rows, int chunks) {
-  int shards = rows < FLV_NET_SHARDS * flv_chunk_most(net) ? FEW_SHARDS : FLV_NET_SHARDS;
+  const int64_t many = (int64_t)FLV_NET_SHARDS * flv_chunk_most(net);
+  int shards = rows < many ? FEW_SHARDS : FLV_NET_SHARDS;
   if (shards > acts->n_shards) shards = acts->n_shards;
   return shards < chunks ? shards : chunks;
 }

@@ -91,6 +91,14 @@ void flv_net_forward(const flv_net *net, const float *params, flv_acts *acts, in
                      int row0, int row1, int threads) {
   forward f = {net, params, acts, op0, op1, row0, row1 - row0};
   if (f.rows <= 0 || op0 >= op1) return;
+  if (net->is_tree) {
+    if (op0 == 0)
+      flv_tree_count(&acts->trees, &net->tree, acts->hot + (size_t)row0 * (size_t)net->n_hot, row0,
+                     row1);
+    if (row0 == 0) run_tables(net, params, acts);
+    run_rows(&f, 0, 0, f.rows); // at once: states read rows of nodes that others brought
+    return;
+  }
   if (net->n_nodes > 0 && net->n_positions == 0) count_edges(net, acts, row0, row1);
   if (net->n_nodes > 0 && row0 == 0) run_tables(net, params, acts);
   acts->known = row0;

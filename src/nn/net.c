@@ -102,6 +102,18 @@ void flv_net_positions(flv_net *net, int n_positions, int n_features, bool start
   net->n_nodes = n_positions + start;
 }
 
+void flv_net_trees(flv_net *net, const flv_tree_shape *shape) {
+  if (net->n_features != 0 || shape->nodes < 2 || shape->nodes > FLV_NET_MAX_NODES ||
+      shape->kinds < 1 || shape->slots < 1)
+    net->failed = true;
+  if (net->failed) return;
+  net->n_hot = 2 * shape->nodes;
+  net->n_features = shape->nodes * (shape->kinds + shape->nodes * shape->slots + 1);
+  net->n_nodes = shape->nodes;
+  net->is_tree = true;
+  net->tree = *shape;
+}
+
 int flv_net_layer(flv_net *net, int x, int width, flv_act act, int group, const char *name) {
   const bool hot = x == -1 && net->n_hot > 0;
   if (width <= 0 || !(hot || readable(net, x))) net->failed = true;
@@ -165,6 +177,9 @@ static bool gathers(const flv_net *net, const flv_operand *o, flv_rows per, int 
   const flv_rows from = net->per[o->x];
   const int d = net->n_nodes;
   if (net->n_positions > 0 && (o->role != FLV_HERE && o->role != FLV_NODES)) return false;
+  if (net->is_tree)
+    return o->role == FLV_HERE && (from == per || (per == FLV_PER_EDGE && from == FLV_PER_NODE) ||
+                                   table_for(net, o->x, 1));
   const bool of_nodes = from == FLV_PER_NODE || table_for(net, o->x, d);
   const bool of_edges = from == FLV_PER_EDGE || table_for(net, o->x, d * d);
   const bool along_edges = per == FLV_PER_EDGE || (per == FLV_PER_NET && n_rows == d * d);
@@ -298,6 +313,57 @@ int flv_net_join(flv_net *net, int x, int x2) {
   op.x[1] = flv_gather(x2, FLV_HERE);
   return add_op(net, op, FLV_PER_STATE, 0,
                 net->n_positions * net->width[x] + (x2 < 0 ? 0 : net->width[x2]));
+}
+
+// ---- trees ----
+
+int flv_net_lookup(flv_net *net, int tensor, flv_number number) {
+  if (!net->is_tree || tensor < 0 || tensor >= net->n_weights) net->failed = true;
+  if (net->failed) return -1;
+  const flv_weight *w = &net->weight[tensor];
+  // Nothing is joined to the slot of a state without nodes, whose type is the last.
+  const int joined = number == FLV_TYPE_FROM || number == FLV_TYPE_TO;
+  if (w->rows != (number == FLV_SYMBOL ? net->tree.symbols : net->tree.types - joined)) {
+    net->failed = true;
+    return -1;
+  }
+  const flv_op op = {.id = FLV_OP_LOOKUP, .w = tensor, .b = -1, .number = number};
+  return add_op(net, op, number == FLV_TYPE ? FLV_PER_EDGE : FLV_PER_NODE, 0, w->cols);
+}
+
+int flv_net_message(flv_net *net, int x, int x2, int x3) {
+  if (!net->is_tree || !alike(net, x, x2) || !alike(net, x, x3) || net->per[x] != FLV_PER_NODE)
+    net->failed = true;
+  if (net->failed) return -1;
+  flv_op op = {.id = FLV_OP_MESSAGE, .n = 3, .w = -1, .b = -1};
+  op.x[0] = flv_gather(x, FLV_HERE);
+  op.x[1] = flv_gather(x2, FLV_HERE);
+  op.x[2] = flv_gather(x3, FLV_HERE);
+  return add_op(net, op, FLV_PER_NODE, 0, net->width[x]);
+}
+
+int flv_net_gru(flv_net *net, int gates_x, int gates_h, int h) {
+  if (!alike(net, gates_x, gates_h) || !readable(net, h) || net->per[h] == FLV_PER_NET ||
+      net->per[h] != net->per[gates_x] || net->width[gates_x] != 3 * net->width[h])
+    net->failed = true;
+  if (net->failed) return -1;
+  flv_op op = {.id = FLV_OP_GRU, .n = 3, .w = -1, .b = -1};
+  op.x[0] = flv_gather(gates_x, FLV_HERE);
+  op.x[1] = flv_gather(gates_h, FLV_HERE);
+  op.x[2] = flv_gather(h, FLV_HERE);
+  return add_op(net, op, net->per[h], 0, net->width[h]);
+}
+
+int flv_net_deal(flv_net *net, int x, int x2) {
+  if (!net->is_tree || !readable(net, x) || !readable(net, x2) || net->per[x] != FLV_PER_EDGE ||
+      net->per[x2] != FLV_PER_STATE || net->width[x2] != 1)
+    net->failed = true;
+  if (net->failed) return -1;
+  flv_op op = {.id = FLV_OP_DEAL, .n = 2, .w = -1, .b = -1};
+  op.x[0] = flv_gather(x, FLV_HERE);
+  op.x[1] = flv_gather(x2, FLV_HERE);
+  return add_op(net, op, FLV_PER_STATE, 0,
+                (net->tree.nodes - 1) * net->tree.slots * net->width[x] + 1);
 }
 
 void flv_net_output(flv_net *net, int y) {

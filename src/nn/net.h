@@ -29,6 +29,10 @@
 // each, and a node is a position, behind a start token where there is one. All of the above holds
 // but for edges, of which there are none.
 //
+// Trees. After flv_net_trees() states are trees of nodes with slots (tree.h), rows per node are
+// rows of distinct paths from the root, and rows per edge are those of slots, where an edge may
+// begin.
+//
 // An op is one row of FLV_OPS and two functions; its naive twin and its finite-difference check in
 // tests/ are generated from that table. Matrix products go through CBLAS, one thread inside each
 // call.
@@ -40,6 +44,7 @@
 #include <stdint.h>
 
 #include "fluvial/status.h"
+#include "nn/tree.h"
 
 // enumerator, name of its functions; x_t: operands
 #define FLV_OPS(X)                                                                                 \
@@ -53,7 +58,11 @@
   X(TOKENS, tokens)       /* y_p = W[symbol at position p]                                */       \
   X(GELU, gelu)           /* y = x Phi(x)                                                 */       \
   X(MEAN, mean)           /* y = mean of x_i over the nodes of a state                    */       \
-  X(JOIN, join)           /* y = x_p of the positions side by side, then x2               */
+  X(JOIN, join)           /* y = x_p of the positions side by side, then x2               */       \
+  X(LOOKUP, lookup)       /* y = W[number of a node or slot of a tree]                    */       \
+  X(MESSAGE, message)     /* y_v = (x_parent . x2_v) x3_v                                 */       \
+  X(GRU, gru)             /* y = gated recurrent unit of its gates' products and of h     */       \
+  X(DEAL, deal)           /* y = x of slots at their actions, then x2                     */
 
 // enumerator, name, y from v, and d loss / d v from d = d loss / d y and y alone, so no op keeps v
 #define FLV_ACTS(X)                                                                                \
@@ -109,10 +118,11 @@ typedef struct flv_op {
   int n; // operands
   flv_operand x[FLV_NET_MAX_OPERANDS];
   int y;
-  int w, b;     // tensors, or -1
-  int row, col; // TABLE: where in w the block begins
-  int heads;    // ATTENTION
-  int symbols;  // TOKENS; ATTENTION: where positions are masked, else 0
+  int w, b;          // tensors, or -1
+  int row, col;      // TABLE: where in w the block begins
+  int heads;         // ATTENTION
+  int symbols;       // TOKENS; ATTENTION: where positions are masked, else 0
+  flv_number number; // LOOKUP
 } flv_op;
 
 typedef enum flv_init {
@@ -136,6 +146,8 @@ typedef struct flv_net {
   int n_hot, n_features, input; // input: buffer of dense observations, or -1 when k-hot
   int n_nodes;                  // d; 0: states are no graphs
   int n_positions;              // d, or d - 1 behind a start token; 0: nodes are no positions
+  bool is_tree;                 // states are trees of at most d nodes
+  flv_tree_shape tree;
   flv_op op[FLV_NET_MAX_OPS];
   int width[FLV_NET_MAX_BUFFERS];
   flv_rows per[FLV_NET_MAX_BUFFERS];
@@ -182,6 +194,7 @@ typedef struct flv_acts {
   int max_rows;
   int32_t *hot;        // [max_rows, n_hot]; graphs: i d + j for each edge i -> j, then -1
   int32_t *first_edge; // [max_rows + 1] graphs: state r's rows per edge begin at first_edge[r]
+  flv_tree_rows trees; // of trees
   bool lean;
   float *value[FLV_NET_MAX_BUFFERS];
   float *grad[FLV_NET_MAX_BUFFERS]; // outputs: [max_rows, width], filled by the caller; else NULL
@@ -235,6 +248,8 @@ void flv_net_graphs(flv_net *net, int n_nodes, int n_hot);
 // Instead: states are rows of n_positions positions; hot index k is that of position k, of
 // n_features in all. There is one node for each, behind one for a start token where `start`.
 void flv_net_positions(flv_net *net, int n_positions, int n_features, bool start);
+// Instead: states are trees. shape's arrays are read as long as the network is used.
+void flv_net_trees(flv_net *net, const flv_tree_shape *shape);
 // act(x W + b), or the embedding sum when x is the k-hot input (-1). Tensors `name`.weight [in,
 // width] and `name`.bias [1, width]. Returns the output buffer.
 int flv_net_layer(flv_net *net, int x, int width, flv_act act, int group, const char *name);
@@ -286,6 +301,18 @@ int flv_net_tokens(flv_net *net, int tensor, int symbols, int start);
 // Per state: the rows of x, per node, of its positions one after another, then those of x2, per
 // state, unless that is -1. A start token's row is left out.
 int flv_net_join(flv_net *net, int x, int x2);
+
+// Trees. Per node, or per slot for FLV_TYPE: row `number` of a tensor.
+int flv_net_lookup(flv_net *net, int tensor, flv_number number);
+// Per node: messages along the edge from the parent whose matrix is the outer product of x2 and x3,
+// (x_parent . x2) x3; three buffers of equal width.
+int flv_net_message(flv_net *net, int x, int x2, int x3);
+// Gated recurrent unit of hidden rows h: gates_x and gates_h, three times as wide, are the products
+// of the input and of h with the gates' weights, biases added, in the order r, z, n.
+int flv_net_gru(flv_net *net, int gates_x, int gates_h, int h);
+// Per state: [d - 1, slots, width of x] logits of what may be joined to a slot, x being per slot, 0
+// for slots that are not there; then x2, per state, of width 1.
+int flv_net_deal(flv_net *net, int x, int x2);
 
 // Marks buffer y, with a row per state, as an output, whose cotangents the caller writes to
 // acts->grad[y] (-1: nothing).

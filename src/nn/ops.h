@@ -53,11 +53,15 @@ typedef struct flv_call {
   const float *w, *b;
   size_t w_stride; // TABLE: between rows of w
   int heads;
-  int symbols;    // TOKENS, ATTENTION
-  float *y;       // [rows, n]
-  float *dy;      // [rows, n]
-  float *dw, *db; // of w and b
-  bool add_w;     // add to weights' gradients, the operands' too, instead of overwriting them
+  int symbols;               // TOKENS, ATTENTION
+  const flv_tree_rows *tree; // trees; NULL: states are none
+  const flv_tree_shape *shape;
+  int state0, node0, nodes; // trees: the first state and node of the call, and how many nodes
+  flv_number number;        // LOOKUP
+  float *y;                 // [rows, n]
+  float *dy;                // [rows, n]
+  float *dw, *db;           // of w and b
+  bool add_w; // add to weights' gradients, the operands' too, instead of overwriting them
 } flv_call;
 
 typedef struct flv_op_impl {
@@ -77,6 +81,10 @@ FLV_OPS(FLV_OP_DECLARE)
 // y += the rows of x that argument a gathers; dx (+)= those of dy, back where they came from.
 void flv_gather_forward(const flv_call *c, const flv_arg *a);
 void flv_gather_backward(const flv_call *c, const flv_arg *a);
+
+// MEAN of trees.
+void flv_tree_mean_forward(const flv_call *c);
+void flv_tree_mean_backward(const flv_call *c);
 
 // The call of op i on states [row0, row0 + rows), without its gradients. shard: whose working
 // memory, where activations are not kept. Of tables' ops, rows are the table's.

@@ -76,6 +76,17 @@ static inline void along_nodes(const flv_call *c, const flv_arg *a, const way *w
     }
 }
 
+// Of trees: from nodes to their slots, or from rows to the same rows.
+static inline void along_slots(const flv_call *c, const flv_arg *a, const way *w) {
+  const int32_t *first = c->tree->first_slot + c->node0;
+  if (a->by != FLV_BY_NODE || c->per == FLV_PER_NODE) {
+    for (size_t r = 0; r < (size_t)c->rows; r++) pair(w, r, a->by == FLV_BY_ONE ? 0 : r);
+    return;
+  }
+  for (size_t v = 0; v < (size_t)c->nodes; v++)
+    for (int k = first[v]; k < first[v + 1]; k++) pair(w, (size_t)(k - first[0]), v);
+}
+
 // A table's rows: of d^2, one a pair of nodes, where the role is that of an end.
 static inline void along_table(const flv_call *c, const flv_arg *a, const way *w) {
   const size_t d = (size_t)c->n_nodes;
@@ -88,6 +99,8 @@ static inline void along_table(const flv_call *c, const flv_arg *a, const way *w
 FLV_SIMD static void gather_pairs(const flv_call *c, const flv_arg *a, const way *w) {
   if (c->per == FLV_PER_NET)
     along_table(c, a, w);
+  else if (c->tree)
+    along_slots(c, a, w);
   else if (c->per == FLV_PER_EDGE || a->role == FLV_OUT || a->role == FLV_IN ||
            a->role == FLV_EDGES)
     along_edges(c, a, w);

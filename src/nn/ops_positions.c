@@ -69,10 +69,19 @@ FLV_SIMD static void mean_rows_back(const flv_call *c) {
       for (size_t j = 0; j < n; j++) dx[j] = (add ? dx[j] : 0.0f) + scale * dy[j];
 }
 
-void flv_mean_forward(const flv_call *c) { mean_rows(c); }
+void flv_mean_forward(const flv_call *c) {
+  if (c->tree)
+    flv_tree_mean_forward(c);
+  else
+    mean_rows(c);
+}
 
 void flv_mean_backward(const flv_call *c) {
-  if (c->arg[0].dx) mean_rows_back(c);
+  if (!c->arg[0].dx) return;
+  if (c->tree)
+    flv_tree_mean_backward(c);
+  else
+    mean_rows_back(c);
 }
 
 // Floats of a state in y that come from x, and where they begin in x.

@@ -31,8 +31,9 @@ typedef struct corners {
   double log_r[2][2]; // [in the outer squares][in the modes]
 } corners;
 
-static void corners_log_reward(const flv_reward *reward, const flv_env *env, int n,
-                               const void *states, double *log_r) {
+static flv_status corners_log_reward(const flv_reward *reward, const flv_env *env, int n,
+                                     const void *states, double *log_r, flv_error *err) {
+  (void)err;
   const corners *self = reward->self;
   const flv_hypergrid *grid = env->self;
   for (int i = 0; i < n; i++) {
@@ -46,6 +47,7 @@ static void corners_log_reward(const flv_reward *reward, const flv_env *env, int
     }
     log_r[i] = self->log_r[outer][mode];
   }
+  return FLV_OK;
 }
 
 // Which half of every dimension, as bits; dimensions of side 1 have one half.

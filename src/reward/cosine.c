@@ -24,8 +24,9 @@ static const flv_param cosine_params[] = {COSINE_KEYS(FLV_PARAM)};
 
 static const double inv_sqrt_2pi = 0.39894228040143267794;
 
-static void cosine_log_reward(const flv_reward *reward, const flv_env *env, int n,
-                              const void *states, double *log_r) {
+static flv_status cosine_log_reward(const flv_reward *reward, const flv_env *env, int n,
+                                    const void *states, double *log_r, flv_error *err) {
+  (void)err;
   const cosine_cfg *self = reward->self;
   const flv_hypergrid *grid = env->self;
   for (int i = 0; i < n; i++) {
@@ -38,6 +39,7 @@ static void cosine_log_reward(const flv_reward *reward, const flv_env *env, int 
     }
     log_r[i] = log(self->r0 + self->r1 * product);
   }
+  return FLV_OK;
 }
 
 static flv_status cosine_create(flv_reward *reward, const void *values, flv_error *err) {

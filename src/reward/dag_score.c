@@ -76,8 +76,9 @@ static double remembered(const flv_dag_score *score, int j, uint64_t parents) {
   return value;
 }
 
-static void dag_log_reward(const flv_reward *reward, const flv_env *env, int n, const void *states,
-                           double *log_r) {
+static flv_status dag_log_reward(const flv_reward *reward, const flv_env *env, int n,
+                                 const void *states, double *log_r, flv_error *err) {
+  (void)err;
   const flv_dag_score *score = reward->self;
   const flv_dag_env *dag = flv_dag_env_of(env);
   for (int i = 0; i < n; i++) {
@@ -91,6 +92,7 @@ static void dag_log_reward(const flv_reward *reward, const flv_env *env, int n, 
     }
     log_r[i] = sum;
   }
+  return FLV_OK;
 }
 
 static flv_status dag_bind(const flv_reward *reward, const flv_env *env, flv_error *err) {

@@ -85,8 +85,9 @@ static inline int distance(const bits *x, const uint64_t *mode, int words) {
   return d;
 }
 
-static void hamming_modes_log_reward(const flv_reward *reward, const flv_env *env, int n,
-                                     const void *states, double *log_r) {
+static flv_status hamming_modes_log_reward(const flv_reward *reward, const flv_env *env, int n,
+                                           const void *states, double *log_r, flv_error *err) {
+  (void)err;
   const hamming_modes *self = reward->self;
   const int length = flv_fill_bits(env->self), words = (length + 63) / 64;
   const double scale = self->unit == UNIT_LENGTH ? 1.0 / length : 1.0;
@@ -100,6 +101,7 @@ static void hamming_modes_log_reward(const flv_reward *reward, const flv_env *en
     }
     log_r[i] = -scale * nearest;
   }
+  return FLV_OK;
 }
 
 // ---- modes ----

@@ -31,8 +31,9 @@ typedef struct ising_cfg {
 static const flv_param ising_params[] = {ISING_KEYS(FLV_PARAM)};
 #undef FLV_STRUCT
 
-static void ising_log_reward(const flv_reward *reward, const flv_env *env, int n,
-                             const void *states, double *log_r) {
+static flv_status ising_log_reward(const flv_reward *reward, const flv_env *env, int n,
+                                   const void *states, double *log_r, flv_error *err) {
+  (void)err;
   const flv_fill *lattice = env->self;
   const int side = lattice->side, sites = lattice->positions;
   int8_t spin[FLV_FILL_BITS];
@@ -49,6 +50,7 @@ static void ising_log_reward(const flv_reward *reward, const flv_env *env, int n
     }
     log_r[i] = *(const double *)reward->self * sum;
   }
+  return FLV_OK;
 }
 
 static flv_status ising_bind(const flv_reward *reward, const flv_env *env, flv_error *err) {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/mix.h"
 
 // A sequence lock: `turn` is odd while a writer is inside, and has changed when one was. A writer
 // who finds another inside goes away; a reader then takes it for a miss.
@@ -56,13 +57,8 @@ static _Atomic uint64_t *cell_of(const flv_parent_cache *cache, int j, uint64_t 
   return cache->full + ((uint64_t)j << (cache->d - 1)) + (above | below);
 }
 
-// Mixes the bits (splitmix64) and scales to the table. [Steele et al. 2014]
 static slot *slot_of(const flv_parent_cache *cache, int j, uint64_t parents) {
-  uint64_t x = parents + UINT64_C(0x9E3779B97F4A7C15);
-  x = (x ^ x >> 30) * UINT64_C(0xBF58476D1CE4E5B9);
-  x = (x ^ x >> 27) * UINT64_C(0x94D049BB133111EB);
-  x ^= x >> 31;
-  return cache->slot + (uint64_t)j * cache->slots + x % cache->slots;
+  return cache->slot + (uint64_t)j * cache->slots + flv_mix(parents) % cache->slots;
 }
 
 bool flv_parent_cache_get(const flv_parent_cache *cache, int j, uint64_t parents, double *value) {

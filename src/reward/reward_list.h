@@ -14,7 +14,10 @@
   X(linear_gaussian)                                                                               \
   X(bdeu)                                                                                          \
   X(ising)                                                                                         \
-  X(hamming_modes)
+  X(hamming_modes)                                                                                 \
+  X(molecule_network)                                                                              \
+  X(molecule_library)                                                                              \
+  X(molecule_program)
 
 #define FLV_REWARD_DECLARE(name) extern const flv_component flv_reward_##name;
 FLV_REWARDS(FLV_REWARD_DECLARE)

@@ -26,12 +26,14 @@ static const flv_param table_params[] = {TABLE_KEYS(FLV_PARAM)};
 
 enum { TABLE_DIMS = 4 };
 
-static void table_log_reward(const flv_reward *reward, const flv_env *env, int n,
-                             const void *states, double *log_r) {
+static flv_status table_log_reward(const flv_reward *reward, const flv_env *env, int n,
+                                   const void *states, double *log_r, flv_error *err) {
+  (void)err;
   const double *log_table = reward->self;
   const flv_hypergrid *grid = env->self;
   for (int i = 0; i < n; i++)
     log_r[i] = log_table[flv_hypergrid_index(grid, flv_hypergrid_state(env, states, i))];
+  return FLV_OK;
 }
 
 static flv_status check_shape(const flv_shape *shape, const char *path, flv_error *err) {

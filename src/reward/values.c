@@ -24,8 +24,9 @@ typedef struct values_cfg {
 static const flv_param values_params[] = {VALUES_KEYS(FLV_PARAM)};
 #undef FLV_STRUCT
 
-static void values_log_reward(const flv_reward *reward, const flv_env *env, int n,
-                              const void *states, double *log_r) {
+static flv_status values_log_reward(const flv_reward *reward, const flv_env *env, int n,
+                                    const void *states, double *log_r, flv_error *err) {
+  (void)err;
   const flv_reals *self = reward->self;
   const flv_graph_env *graph = flv_graph_env_of(env);
   for (int i = 0; i < n; i++) {
@@ -34,6 +35,7 @@ static void values_log_reward(const flv_reward *reward, const flv_env *env, int 
               : flv_hypergrid_index(env->self, flv_hypergrid_state(env, states, i));
     log_r[i] = object < 0 ? 0.0 : self->v[object];
   }
+  return FLV_OK;
 }
 
 static flv_status values_bind(const flv_reward *reward, const flv_env *env, flv_error *err) {

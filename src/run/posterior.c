@@ -55,7 +55,7 @@ static void offer(flv_posterior *p, double probability, double log_r, int64_t in
   p->n_top = last + 1;
 }
 
-static void sweep_graphs(flv_posterior *p, const sweep *s) {
+static flv_status sweep_graphs(flv_posterior *p, const sweep *s, flv_error *err) {
   const flv_reward *reward = flv_trainer_reward(p->trainer);
   flv_dag_features best = features_of(p, p->best), sampler = features_of(p, p->sampler);
   double most = (double)-INFINITY;
@@ -68,7 +68,7 @@ static void sweep_graphs(flv_posterior *p, const sweep *s) {
     take_parents(p, n, s->states, s->parents);
     flv_dag_features_add(&best, n, s->parents, s->target + begin);
     flv_dag_features_add(&sampler, n, s->parents, s->sampler + begin);
-    flv_reward_log(reward, p->env, n, s->states, s->log_r);
+    FLV_TRY(flv_reward_log(reward, p->env, n, s->states, s->log_r, err));
     for (int i = 0; i < n; i++) {
       offer(p, s->target[begin + i], s->log_r[i], begin + i, s->parents + i * p->d);
       if (!(s->log_r[i] > most)) continue;
@@ -78,6 +78,7 @@ static void sweep_graphs(flv_posterior *p, const sweep *s) {
   }
   flv_dag_features_finish(&best);
   flv_dag_features_finish(&sampler);
+  return FLV_OK;
 }
 
 static flv_status enumerate(flv_posterior *p, flv_error *err) {
@@ -90,11 +91,11 @@ static flv_status enumerate(flv_posterior *p, flv_error *err) {
       FLV_SLOT(s.parents, CHUNK * d), FLV_SLOT(s.log_r, CHUNK)};
   s.block = flv_bind(sizeof slots / sizeof *slots, slots);
   if (!s.block) return flv_fail(err, FLV_ENOMEM, "out of memory for %zu graphs", n);
-  const flv_status status = flv_trainer_distribution(p->trainer, s.sampler, s.target, err);
+  flv_status status = flv_trainer_distribution(p->trainer, s.sampler, s.target, err);
+  if (status == FLV_OK) status = sweep_graphs(p, &s, err);
   if (status == FLV_OK) {
     p->jsd = flv_jsd(p->n_graphs, s.sampler, s.target);
     p->tv = flv_tv(p->n_graphs, s.sampler, s.target);
-    sweep_graphs(p, &s);
     for (int k = 0; k < FLV_FEATURES; k++)
       p->rmse[k] = flv_dag_rmse(p->d, p->best[k], p->sampler[k]);
   }

@@ -16,7 +16,8 @@ enum { MAX_TENSORS = 192 };
 
 #define METRIC_COLUMNS                                                                             \
   "iteration,trajectories,loss,log_z,log_z_true,jsd,tv,kl_pq,kl_qp,l1,modes_found,ess,mean_log_r," \
-  "mean_length,states,distinct,lr_factor,grad_norm,accepted\n"
+  "mean_length,states,distinct,lr_factor,grad_norm,accepted"
+#define FOUND_COLUMNS ",objects,above,modes,best_log_r,reward_10,reward_50,reward_90"
 #define TIMING_COLUMNS "iteration,seconds,trajectories_per_s\n"
 
 flv_status flv_run_dir_path(char out[FLV_PATH_MAX], const char *dir, const char *name,
@@ -49,28 +50,36 @@ static char *config_text(const flv_config *cfg, flv_error *err) {
   return text;
 }
 
+static bool has_archive(const flv_trainer *trainer) {
+  return flv_trainer_env(trainer)->text_name != NULL;
+}
+
 static int tensors(flv_trainer *trainer, flv_tally *tally, flv_tensor list[MAX_TENSORS]) {
-  int n = flv_trainer_tensors(trainer, list, MAX_TENSORS - 2);
-  list[n] = (flv_tensor){
-      .name = "run.loss", .dtype = FLV_F64, .n_dims = 1, .dim = {1}, .data = &tally->loss};
-  n++;
-  list[n] =
-      (flv_tensor){.name = "run.n", .dtype = FLV_I64, .n_dims = 1, .dim = {1}, .data = &tally->n};
-  return n + 1;
+  const flv_tensor more[] = {{"run.loss", FLV_F64, 1, {1}, &tally->loss},
+                             {"run.n", FLV_I64, 1, {1}, &tally->n},
+                             {"run.objects", FLV_I64, 1, {1}, &tally->objects},
+                             {"run.log_r", FLV_F64, 1, {FLV_LATEST}, tally->log_r}};
+  const int n = flv_trainer_tensors(trainer, list, MAX_TENSORS - 4);
+  const int n_more = has_archive(trainer) ? 4 : 2;
+  for (int i = 0; i < n_more; i++) list[n + i] = more[i];
+  return n + n_more;
 }
 
 static flv_status write_checkpoint(flv_run_dir *dir, const char *folder, flv_trainer *trainer,
                                    flv_tally *tally, flv_error *err) {
-  char path[FLV_PATH_MAX], metrics[32], timing[32];
+  char path[FLV_PATH_MAX], metrics[32], timing[32], objects[32] = "";
   FLV_TRY(flv_run_dir_path(path, folder, "checkpoint.safetensors", err));
   snprintf(metrics, sizeof metrics, "%ld", ftell(dir->metrics));
   snprintf(timing, sizeof timing, "%ld", ftell(dir->timing));
   const flv_meta meta[] = {{"format", "fluvial"},
                            {"config", dir->config},
                            {"metrics_bytes", metrics},
-                           {"timing_bytes", timing}};
+                           {"timing_bytes", timing},
+                           {"objects_bytes", objects}};
+  const int n_meta = dir->objects ? 5 : 4;
+  if (dir->objects) snprintf(objects, sizeof objects, "%ld", ftell(dir->objects));
   flv_tensor list[MAX_TENSORS];
-  return flv_safetensors_write(path, tensors(trainer, tally, list), list, 4, meta, err);
+  return flv_safetensors_write(path, tensors(trainer, tally, list), list, n_meta, meta, err);
 }
 
 static flv_status sync_table(FILE *f, const char *name, flv_error *err) {
@@ -82,6 +91,7 @@ flv_status flv_run_dir_checkpoint(flv_run_dir *dir, flv_trainer *trainer, flv_ta
                                   flv_error *err) {
   FLV_TRY(sync_table(dir->metrics, "metrics.csv", err));
   FLV_TRY(sync_table(dir->timing, "timing.csv", err));
+  if (dir->objects) FLV_TRY(sync_table(dir->objects, "objects.csv", err));
   return write_checkpoint(dir, dir->path, trainer, tally, err);
 }
 
@@ -135,14 +145,22 @@ static flv_status fill_folder(flv_run_dir *dir, const char *folder, flv_trainer 
   }
   FLV_TRY(flv_atomic_commit(&file, err));
   FLV_TRY(lock_run(dir, folder, err));
-  if (!(dir->metrics = open_table(folder, "metrics.csv", METRIC_COLUMNS, err))) return FLV_EIO;
+  const bool archive = has_archive(trainer);
+  const char *metrics = archive ? METRIC_COLUMNS FOUND_COLUMNS "\n" : METRIC_COLUMNS "\n";
+  if (!(dir->metrics = open_table(folder, "metrics.csv", metrics, err))) return FLV_EIO;
   if (!(dir->timing = open_table(folder, "timing.csv", TIMING_COLUMNS, err))) return FLV_EIO;
+  if (archive) {
+    char columns[128];
+    snprintf(columns, sizeof columns, "iteration,%s,log_r,reward,key\n",
+             flv_trainer_env(trainer)->text_name);
+    if (!(dir->objects = open_table(folder, "objects.csv", columns, err))) return FLV_EIO;
+  }
   flv_tally tally = {0};
   return write_checkpoint(dir, folder, trainer, &tally, err);
 }
 
 void flv_run_dir_remove(const char *folder) {
-  static const char *const names[] = {"config.yaml", "metrics.csv", "timing.csv",
+  static const char *const names[] = {"config.yaml", "metrics.csv", "timing.csv", "objects.csv",
                                       "checkpoint.safetensors"};
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
     char path[FLV_PATH_MAX];
@@ -228,6 +246,8 @@ flv_status flv_run_dir_resume(flv_run_dir *dir, const char *path, flv_trainer *t
     status = cut_table(&dir->metrics, path, "metrics.csv", "metrics_bytes", checkpoint, err);
   if (status == FLV_OK)
     status = cut_table(&dir->timing, path, "timing.csv", "timing_bytes", checkpoint, err);
+  if (status == FLV_OK && has_archive(trainer))
+    status = cut_table(&dir->objects, path, "objects.csv", "objects_bytes", checkpoint, err);
   if (status == FLV_OK && !(dir->config = config_text(flv_trainer_config(trainer), err)))
     status = FLV_ENOMEM;
   if (status != FLV_OK) flv_run_dir_close(dir);
@@ -237,20 +257,25 @@ flv_status flv_run_dir_resume(flv_run_dir *dir, const char *path, flv_trainer *t
 void flv_run_dir_close(flv_run_dir *dir) {
   if (dir->metrics) fclose(dir->metrics);
   if (dir->timing) fclose(dir->timing);
+  if (dir->objects) fclose(dir->objects);
   if (dir->lock >= 0) close(dir->lock);
   free(dir->config);
   *dir = (flv_run_dir){.lock = -1};
 }
 
 flv_status flv_run_dir_row(flv_run_dir *dir, const flv_stats *s, const flv_evaluation *e,
-                           double mean_loss, double seconds, double trajectories_per_s,
-                           flv_error *err) {
+                           const flv_found *f, double mean_loss, double seconds,
+                           double trajectories_per_s, flv_error *err) {
   fprintf(dir->metrics,
           "%lld,%lld,%.10g,%.10g,%.10g,%.10g,%.10g,%.10g,%.10g,%.10g,%.10g,%.10g,%.10g,%.10g,%d,%d,"
-          "%.10g,%.10g,%.10g\n",
+          "%.10g,%.10g,%.10g",
           (long long)s->iteration, (long long)s->trajectories, mean_loss, s->log_z, e->log_z_true,
           e->jsd, e->tv, e->kl_pq, e->kl_qp, e->l1, e->modes_found, s->ess, s->mean_log_r,
           s->mean_length, s->states, s->distinct, s->lr_factor, s->grad_norm, s->accepted);
+  if (dir->objects)
+    fprintf(dir->metrics, ",%lld,%lld,%lld,%.10g,%.10g,%.10g,%.10g", (long long)f->objects,
+            (long long)f->above, (long long)f->modes, f->best_log_r, f->low, f->median, f->high);
+  fputc('\n', dir->metrics);
   fprintf(dir->timing, "%lld,%.3f,%.1f\n", (long long)s->iteration, seconds, trajectories_per_s);
   if (fflush(dir->metrics) != 0 || fflush(dir->timing) != 0)
     return io_error(err, "write metrics in", dir->path);

@@ -7,22 +7,27 @@
 #include <stdio.h>
 
 #include "fluvial/config.h"
+#include "fluvial/run.h"
 #include "fluvial/trainer.h"
 
-enum { FLV_PATH_MAX = 1024 };
+enum { FLV_PATH_MAX = 1024, FLV_LATEST = 1000 };
 
-// Sums since the last row of metrics.csv; saved with the checkpoint, so that a resumed run writes
-// the row an uninterrupted one would.
+// Sums since the last row of metrics.csv, and, of runs with an archive, log R of the latest
+// objects; saved with the checkpoint, so that a resumed run writes the row an uninterrupted one
+// would.
 typedef struct flv_tally {
   double loss;
   int64_t n;
+  int64_t objects;          // in all
+  double log_r[FLV_LATEST]; // the k-th at k mod FLV_LATEST
 } flv_tally;
 
 typedef struct flv_run_dir {
   char path[FLV_PATH_MAX];
   int lock; // descriptor of config.yaml, locked; -1: not locked
   FILE *metrics, *timing;
-  char *config; // the resolved configuration, as text
+  FILE *objects; // NULL: no archive
+  char *config;  // the resolved configuration, as text
 } flv_run_dir;
 
 // Makes path with config.yaml, empty tables and the checkpoint of iteration 0, under a temporary
@@ -41,9 +46,11 @@ void flv_run_dir_remove(const char *path);
 flv_status flv_run_dir_checkpoint(flv_run_dir *dir, flv_trainer *trainer, flv_tally *tally,
                                   flv_error *err);
 
+// found is written where there is an archive.
 flv_status flv_run_dir_row(flv_run_dir *dir, const flv_stats *stats,
-                           const flv_evaluation *evaluation, double mean_loss, double seconds,
-                           double trajectories_per_s, flv_error *err);
+                           const flv_evaluation *evaluation, const flv_found *found,
+                           double mean_loss, double seconds, double trajectories_per_s,
+                           flv_error *err);
 
 // The configuration of a run. NULL on failure.
 flv_config *flv_run_dir_config(const char *path, flv_error *err);

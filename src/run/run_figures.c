@@ -72,6 +72,10 @@ const char *flv_metric_title(const char *metric) {
       {"kl_qp", "KL(sampler || target) (nats)"},
       {"modes_found", "modes found"},
       {"log_z", "log Z"},
+      {"objects", "distinct objects found"},
+      {"modes", "modes found, as they come"},
+      {"best_log_r", "largest log R found"},
+      {"reward_50", "median reward of the latest objects"},
       {"log_z_error", "|log Z learned - log Z true|"},
   };
   for (size_t i = 0; i < sizeof titles / sizeof *titles; i++)

@@ -1,4 +1,5 @@
-// Objects drawn from a trained sampler, as csv or npy.
+// Objects drawn from a trained sampler, as csv or npy. A csv is for people and other programs: it
+// has objects' texts where there are such; an npy always has the numbers that are read back.
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +22,18 @@ typedef struct drawing {
   double *log_r;
 } drawing;
 
-static int write_csv(FILE *f, const drawing *d, int n) {
+static flv_status write_texts(FILE *f, const drawing *d, int n, flv_error *err) {
+  const flv_env *env = flv_trainer_env(d->trainer);
+  for (int i = 0; i < n; i++) {
+    char text[FLV_OBJECT_TEXT];
+    FLV_TRY(env->ops->text(env, d->states + (size_t)i * env->state_size, text, sizeof text, err));
+    fprintf(f, "%s,%.10g,%.6g\n", text, d->log_r[i],
+            flv_reward_value(flv_trainer_reward(d->trainer), d->log_r[i]));
+  }
+  return FLV_OK;
+}
+
+static void write_numbers(FILE *f, const drawing *d, int n) {
   const bool whole = flv_columns_whole(flv_trainer_env(d->trainer));
   for (int i = 0; i < n; i++) {
     for (int k = i * d->columns; k < (i + 1) * d->columns; k++) {
@@ -32,11 +44,15 @@ static int write_csv(FILE *f, const drawing *d, int n) {
     }
     fprintf(f, "%.10g\n", d->log_r[i]);
   }
-  return ferror(f) ? -1 : 0;
 }
 
-static void write_header(FILE *f, int n) {
-  for (int d = 0; d < n; d++) fprintf(f, "x%d,", d);
+static void write_header(FILE *f, const drawing *d) {
+  const char *text_name = flv_trainer_env(d->trainer)->text_name;
+  if (text_name) {
+    fprintf(f, "%s,log_r,reward\n", text_name);
+    return;
+  }
+  for (int k = 0; k < d->columns; k++) fprintf(f, "x%d,", k);
   fputs("log_r\n", f);
 }
 
@@ -53,12 +69,16 @@ static flv_status draw_group(drawing *d, int64_t done, int take, flv_error *err)
 }
 
 static flv_status draw_csv(drawing *d, FILE *f, const char *path, flv_error *err) {
-  write_header(f, d->columns);
+  const bool texts = flv_trainer_env(d->trainer)->text_name != NULL;
+  write_header(f, d);
   for (int64_t done = 0; done < d->n; done += GROUP) {
     const int take = d->n - done < GROUP ? (int)(d->n - done) : GROUP;
     FLV_TRY(draw_group(d, done, take, err));
-    if (write_csv(f, d, take) != 0)
-      return flv_fail(err, FLV_EIO, "%s: cannot write: %s", path, strerror(errno));
+    if (texts)
+      FLV_TRY(write_texts(f, d, take, err));
+    else
+      write_numbers(f, d, take);
+    if (ferror(f)) return flv_fail(err, FLV_EIO, "%s: cannot write: %s", path, strerror(errno));
   }
   return FLV_OK;
 }

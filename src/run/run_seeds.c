@@ -64,8 +64,29 @@ static void add_evaluation(flv_seeds_progress *all, const flv_evaluation *one) {
   all->jsd_high = fmax(all->jsd_high, one->jsd);
 }
 
+static void add_found(flv_seeds_progress *all, const flv_found *one) {
+  flv_found *f = &all->all.found;
+  f->archived = one->archived;
+  f->objects += one->objects;
+  f->above += one->above;
+  f->modes += one->modes;
+  f->low += one->low;
+  f->median += one->median;
+  f->high += one->high;
+  f->best = fmax(f->best, one->best);
+  f->best_log_r = fmax(f->best_log_r, one->best_log_r);
+}
+
 // From sums to means over the runs that have something to say.
 static void divide(flv_progress *all, int begun, int measured) {
+  flv_found *f = &all->found;
+  const int64_t runs = begun > 0 ? begun : 1;
+  f->objects /= runs;
+  f->above /= runs;
+  f->modes /= runs;
+  f->low /= (double)runs;
+  f->median /= (double)runs;
+  f->high /= (double)runs;
   all->stats.loss /= begun > 0 ? begun : 1;
   all->stats.log_z /= begun > 0 ? begun : 1;
   all->stats.mean_length /= begun > 0 ? begun : 1;
@@ -77,12 +98,13 @@ static void divide(flv_progress *all, int begun, int measured) {
 static void sum_up(crew *c) {
   flv_seeds_progress *all = &c->progress;
   const double rate = all->all.trajectories_per_s, unknown = (double)NAN;
-  *all = (flv_seeds_progress){.all = {.trajectories_per_s = rate},
-                              .loss_low = unknown,
-                              .loss_high = unknown,
-                              .jsd_low = unknown,
-                              .jsd_high = unknown,
-                              .runs = c->seeds->n};
+  *all = (flv_seeds_progress){
+      .all = {.trajectories_per_s = rate, .found = {.best = unknown, .best_log_r = unknown}},
+      .loss_low = unknown,
+      .loss_high = unknown,
+      .jsd_low = unknown,
+      .jsd_high = unknown,
+      .runs = c->seeds->n};
   int begun = 0, measured = 0;
   for (int k = 0; k < c->seeds->n; k++) {
     const flv_seed_run *run = &c->seeds->run[k];
@@ -95,6 +117,7 @@ static void sum_up(crew *c) {
     all->all.stats.trajectories += p->stats.trajectories;
     if (!failed && p->stats.states > 0) {
       add_stats(all, &p->stats);
+      add_found(all, &p->found);
       begun++;
     }
     if (!failed && p->evaluation.n > 0) {
@@ -263,17 +286,18 @@ static flv_status set_up(crew *c, const flv_config *cfg, const int64_t *seeds, f
   return open_runs(c, seeds, err);
 }
 
-static void begin(crew *c) {
+static flv_status begin(crew *c, flv_error *err) {
   const int n = c->seeds->n;
+  for (int k = 0; k < n; k++) FLV_TRY(flv_session_begin(&c->session[k], err));
   c->active = n;
   c->workers = c->threads < n ? c->threads : n;
   c->seeds->threads = c->threads;
   for (int k = 0; k < n; k++) {
-    flv_session_begin(&c->session[k]);
     c->seeds->run[k].progress = c->session[k].progress;
     c->rated_trajectories += c->session[k].progress.stats.trajectories;
   }
   c->begun = c->shown = c->rated = flv_session_clock();
+  return FLV_OK;
 }
 
 // ---- the end ----
@@ -340,9 +364,8 @@ static void dismiss(crew *c) {
 }
 
 static flv_status train(crew *c, const flv_config *cfg, const int64_t *seeds, flv_error *err) {
-  const flv_status status = set_up(c, cfg, seeds, err);
-  if (status != FLV_OK) return status;
-  begin(c);
+  FLV_TRY(set_up(c, cfg, seeds, err));
+  FLV_TRY(begin(c, err));
   train_all(c);
   sum_up(c);
   return conclude(c, err);

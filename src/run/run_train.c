@@ -19,7 +19,7 @@ static flv_status train(flv_session *s, const flv_config *cfg, const flv_run_opt
   if (!s->trainer) return err ? err->status : FLV_EINVAL;
   FLV_TRY(o->resume ? flv_run_dir_resume(&s->dir, o->resume, s->trainer, &s->tally, err)
                     : flv_run_dir_create(&s->dir, o->out, cfg, s->trainer, err));
-  flv_session_begin(s);
+  FLV_TRY(flv_session_begin(s, err));
   return loop(s, o->stop, err);
 }
 

@@ -10,12 +10,22 @@
 #include "run/curve.h"
 #include "run/seeds_dir.h"
 
-static const char *const metrics[] = {"loss",  "log_z", "log_z_error", "jsd",        "tv",
-                                      "kl_pq", "kl_qp", "l1",          "modes_found"};
-enum { METRICS = sizeof metrics / sizeof *metrics, LOSS = 0, LOG_Z = 1, LOG_Z_ERROR = 2, JSD = 3 };
+static const char *const metrics[] = {"loss", "log_z", "log_z_error", "jsd", "tv", "kl_pq", "kl_qp",
+                                      "l1", "modes_found",
+                                      // of runs with an archive
+                                      "objects", "above", "modes", "best_log_r", "reward_50"};
+enum {
+  METRICS = sizeof metrics / sizeof *metrics,
+  WITHOUT_ARCHIVE = METRICS - 5,
+  LOSS = 0,
+  LOG_Z = 1,
+  LOG_Z_ERROR = 2,
+  JSD = 3
+};
 
 typedef struct summary {
   int n, rows;
+  int metrics;                      // METRICS or WITHOUT_ARCHIVE
   double *iteration, *trajectories; // [rows]
   int *reached;                     // [rows] runs that have the row
   double *value[METRICS];           // [n, rows], NaN where unknown
@@ -37,6 +47,12 @@ static flv_status count_rows(summary *s, char (*dir)[FLV_SEEDS_PATH], flv_error 
     if (c.curve.n > s->rows) s->rows = c.curve.n;
     free(c.xy);
   }
+  column modes;
+  flv_error none = {0};
+  const flv_status archive = flv_run_curve(dir[0], "modes", &modes.curve, &modes.xy, &none);
+  if (archive != FLV_OK && archive != FLV_EINVAL) return flv_fail(err, archive, "%s", none.text);
+  if (archive == FLV_OK) free(modes.xy);
+  s->metrics = archive == FLV_OK ? METRICS : WITHOUT_ARCHIVE;
   return s->rows > 0 ? FLV_OK : flv_fail(err, FLV_EINVAL, "no run has been evaluated yet");
 }
 
@@ -64,7 +80,7 @@ static flv_status read_run(summary *s, int k, const char *dir, flv_error *err) {
     s->reached[r]++;
   }
   free(c.xy);
-  for (int m = 0; m < METRICS; m++) {
+  for (int m = 0; m < s->metrics; m++) {
     FLV_TRY(flv_run_curve(dir, m == LOG_Z_ERROR ? "log_z_true" : metrics[m], &c.curve, &c.xy, err));
     for (int r = 0; r < c.curve.n && r < s->rows; r++)
       s->value[m][at + (size_t)r] =
@@ -110,11 +126,11 @@ static flv_status write_table(const summary *s, const char *dir, flv_error *err)
   FLV_TRY(flv_run_dir_path(path, dir, "summary.csv", err));
   FLV_TRY(flv_atomic_open(&file, path, err));
   fputs("iteration,trajectories,runs", file.f);
-  for (int m = 0; m < METRICS; m++)
+  for (int m = 0; m < s->metrics; m++)
     fprintf(file.f, ",%s_median,%s_low,%s_high", metrics[m], metrics[m], metrics[m]);
   for (int r = 0; r < s->rows; r++) {
     fprintf(file.f, "\n%.0f,%.0f,%d", s->iteration[r], s->trajectories[r], s->reached[r]);
-    for (int m = 0; m < METRICS; m++) {
+    for (int m = 0; m < s->metrics; m++) {
       const size_t at = (size_t)m * (size_t)s->rows + (size_t)r;
       put_number(file.f, s->median[at]);
       put_number(file.f, s->low[at]);
@@ -158,7 +174,7 @@ static flv_status summarise(summary *s, const char *dir, char (*run)[FLV_SEEDS_P
   FLV_TRY(count_rows(s, run, err));
   FLV_TRY(reserve(s, err));
   for (int k = 0; k < s->n; k++) FLV_TRY(read_run(s, k, run[k], err));
-  for (int m = 0; m < METRICS; m++)
+  for (int m = 0; m < s->metrics; m++)
     for (int r = 0; r < s->rows; r++) sort_out(s, m, r);
   FLV_TRY(write_table(s, dir, err));
   return draw(s, dir, err);

@@ -4,6 +4,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "run/best.h"
+
 double flv_session_clock(void) {
   struct timespec t;
   clock_gettime(CLOCK_MONOTONIC, &t);
@@ -25,8 +27,10 @@ static int64_t long_value(const flv_trainer *t, const char *key) {
   return strtoll(text, NULL, 10);
 }
 
-void flv_session_begin(flv_session *session) {
+flv_status flv_session_begin(flv_session *session, flv_error *err) {
   flv_session *s = session;
+  FLV_TRY(flv_archive_init(&s->archive, s->trainer, err));
+  FLV_TRY(flv_archive_read(&s->archive, s->dir.path, err));
   s->eval_every = long_value(s->trainer, "eval_every");
   s->checkpoint_every = long_value(s->trainer, "checkpoint_every");
   s->eval_samples = long_value(s->trainer, "eval_samples");
@@ -34,7 +38,9 @@ void flv_session_begin(flv_session *session) {
   s->checkpointed = flv_trainer_iteration(s->trainer);
   s->progress.stats.iteration = s->checkpointed;
   s->progress.stats.trajectories = s->shown_trajectories = flv_trainer_trajectories(s->trainer);
+  s->progress.found = flv_archive_found(&s->archive, &s->tally);
   s->begun = s->shown = flv_session_clock();
+  return FLV_OK;
 }
 
 // At most ten times a second, and whenever something happened.
@@ -42,6 +48,7 @@ static void show(flv_session *s, bool evaluated, bool finished) {
   const double t = flv_session_clock();
   flv_progress *p = &s->progress;
   if (!evaluated && !finished && t - s->shown < 0.1) return;
+  p->found = flv_archive_found(&s->archive, &s->tally);
   p->trajectories_per_s = flv_session_rate(p->trajectories_per_s, p->stats.trajectories,
                                            &s->shown_trajectories, &s->shown);
   p->seconds = t - s->begun;
@@ -56,9 +63,11 @@ static flv_status evaluate(flv_session *s, flv_error *err) {
   flv_trainer_report(s->trainer, &p->evaluation);
   const double mean_loss = s->tally.n > 0 ? s->tally.loss / (double)s->tally.n : 0.0;
   const double seconds = flv_session_clock() - s->begun;
-  FLV_TRY(flv_run_dir_row(&s->dir, &p->stats, &p->evaluation, mean_loss, seconds,
+  p->found = flv_archive_found(&s->archive, &s->tally);
+  FLV_TRY(flv_run_dir_row(&s->dir, &p->stats, &p->evaluation, &p->found, mean_loss, seconds,
                           p->trajectories_per_s, err));
-  s->tally = (flv_tally){0};
+  s->tally.loss = 0.0;
+  s->tally.n = 0;
   show(s, true, false);
   return FLV_OK;
 }
@@ -73,25 +82,37 @@ bool flv_session_done(const flv_session *session) {
   return flv_trainer_iteration(session->trainer) >= session->progress.iterations;
 }
 
-flv_status flv_session_step(flv_session *session, flv_error *err) {
-  flv_session *s = session;
-  const flv_status status = flv_trainer_step(s->trainer, &s->progress.stats, err);
-  if (status == FLV_ENAN && err) {
-    const size_t used = strlen(err->text);
-    snprintf(err->text + used, sizeof err->text - used,
-             "; the checkpoint of iteration %lld in %s is kept", (long long)s->checkpointed,
-             s->dir.path);
-  }
-  FLV_TRY(status);
+// What a run that stops here goes on from.
+static void add_kept(const flv_session *s, flv_error *err) {
+  if (!err) return;
+  const size_t used = strlen(err->text);
+  snprintf(err->text + used, sizeof err->text - used,
+           "; the checkpoint of iteration %lld in %s is kept", (long long)s->checkpointed,
+           s->dir.path);
+}
+
+static flv_status step(flv_session *s, flv_error *err) {
+  FLV_TRY(flv_trainer_step(s->trainer, &s->progress.stats, err));
   s->tally.loss += s->progress.stats.loss;
   s->tally.n++;
+  FLV_TRY(flv_archive_step(&s->archive, s->trainer, s->dir.objects, &s->tally, err));
   const int64_t done = flv_trainer_iteration(s->trainer), end = s->progress.iterations;
   if (done % s->eval_every == 0 || done == end)
     FLV_TRY(evaluate(s, err));
   else
     show(s, false, false);
-  if (done % s->checkpoint_every == 0 || done == end) FLV_TRY(checkpoint(s, err));
   return FLV_OK;
+}
+
+flv_status flv_session_step(flv_session *session, flv_error *err) {
+  flv_session *s = session;
+  const flv_status status = step(s, err);
+  if (status != FLV_OK) {
+    add_kept(s, err);
+    return status;
+  }
+  const int64_t done = flv_trainer_iteration(s->trainer);
+  return done % s->checkpoint_every == 0 || flv_session_done(s) ? checkpoint(s, err) : FLV_OK;
 }
 
 flv_status flv_session_stop(flv_session *session, const char *dir, flv_error *err) {
@@ -104,12 +125,18 @@ flv_status flv_session_end(flv_session *session, flv_error *err) {
   flv_session *s = session;
   if (s->progress.evaluation.n == 0)
     FLV_TRY(flv_trainer_evaluate(s->trainer, s->eval_samples, &s->progress.evaluation, err));
+  if (s->archive.env) {
+    const flv_best_options options = flv_best_configured(flv_trainer_config(s->trainer));
+    FLV_TRY(flv_best_write(s->dir.path, s->archive.env, s->archive.reward, &options,
+                           &s->progress.best, err));
+  }
   show(s, false, true);
   return FLV_OK;
 }
 
 void flv_session_close(flv_session *session) {
   flv_run_dir_close(&session->dir);
+  flv_archive_free(&session->archive);
   flv_trainer_free(session->trainer);
   session->trainer = NULL;
 }

@@ -4,12 +4,14 @@
 #define FLUVIAL_RUN_SESSION_H
 
 #include "fluvial/run.h"
+#include "run/archive.h"
 #include "run/run_dir.h"
 
 typedef struct flv_session {
   flv_run_dir dir;
   flv_trainer *trainer;
   flv_tally tally;
+  flv_archive archive;
   flv_progress progress;
   int64_t eval_every, checkpoint_every, eval_samples;
   int64_t checkpointed; // iteration of the checkpoint on disk
@@ -19,8 +21,9 @@ typedef struct flv_session {
   void *user;
 } flv_session;
 
-// Once the trainer is made and the directory created or resumed.
-void flv_session_begin(flv_session *session);
+// Once the trainer is made and the directory created or resumed. FLV_ENOMEM; what reading the
+// archive of a resumed run may say.
+flv_status flv_session_begin(flv_session *session, flv_error *err);
 
 bool flv_session_done(const flv_session *session);
 
@@ -30,10 +33,11 @@ flv_status flv_session_step(flv_session *session, flv_error *err);
 // Writes a checkpoint and returns FLV_ESTOPPED, saying how to go on with the run in `dir`.
 flv_status flv_session_stop(flv_session *session, const char *dir, flv_error *err);
 
-// After the last iteration: the last progress. Evaluates a run that had nothing left to train.
+// After the last iteration: the best of the archive, and the last progress. Evaluates a run that
+// had nothing left to train.
 flv_status flv_session_end(flv_session *session, flv_error *err);
 
-void flv_session_close(flv_session *session); // directory and trainer
+void flv_session_close(flv_session *session); // directory, archive and trainer
 
 // Seconds on a clock that only goes forward.
 double flv_session_clock(void);

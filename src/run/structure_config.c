@@ -230,7 +230,7 @@ static void gains_into(const climb *c, int j, uint64_t parents) {
 }
 
 // Adds the best edge while one raises log R.
-static double climb_graphs(const climb *c) {
+static flv_status climb_graphs(const climb *c, double *log_r, flv_error *err) {
   const flv_dag_env *dag = flv_dag_env_of(c->env);
   const size_t size = (size_t)c->env->n_actions;
   c->env->ops->reset(c->env, 1, c->state);
@@ -245,9 +245,7 @@ static double climb_graphs(const climb *c) {
     c->env->ops->step(c->env, 1, c->state, &best);
     gains_into(c, best % c->d, flv_dag_parents(dag, c->state, best % c->d));
   }
-  double log_r;
-  flv_reward_log(c->reward, c->env, 1, c->state, &log_r);
-  return log_r;
+  return flv_reward_log(c->reward, c->env, 1, c->state, log_r, err);
 }
 
 static flv_status set_log_z(flv_config *cfg, const flv_env *env, const flv_reward *reward,
@@ -263,8 +261,11 @@ static flv_status set_log_z(flv_config *cfg, const flv_env *env, const flv_rewar
                             FLV_SLOT(c.gain, (size_t)c.d * (size_t)c.d)};
   c.block = flv_bind(3, slots);
   if (!c.block) return flv_fail(err, FLV_ENOMEM, "out of memory for %d variables", c.d);
-  const double log_z = floor(climb_graphs(&c) * 100.0 + 0.5) / 100.0;
+  double log_z = 0.0;
+  const flv_status status = climb_graphs(&c, &log_z, err);
   flv_free(c.block);
+  if (status != FLV_OK) return status;
+  log_z = floor(log_z * 100.0 + 0.5) / 100.0;
   if (!(fabs(log_z) <= 1e6)) return FLV_OK; // beyond what policy.log_z takes
   flv_real_format(log_z, text);
   return flv_config_set(cfg, "policy.log_z", text, err);

@@ -85,53 +85,55 @@ int flv_sampler_choose_uniformly(flv_sampler *sampler, const flv_explore *explor
   return action;
 }
 
+// Behaviour at one row: probabilities pi, or, where pi is NULL, log_p, which are P_F's own.
+typedef struct chances {
+  const double *log_p, *pi; // [n_actions]
+} chances;
+
+static chances chances_at(flv_sampler *s, const flv_batch *b, const flv_policy *policy,
+                          const flv_explore *explore, int head, int row) {
+  const size_t r = (size_t)row, a = (size_t)s->env->n_actions;
+  const uint8_t *mask = b->mask + r * a;
+  if (explore->heads == 0)
+    return (chances){b->log_pf + r * a, explore->active ? behaviour(s, b, explore, row) : NULL};
+  const size_t at = (r * (size_t)policy->n_heads + (size_t)head) * a;
+  flv_policy_log_pf(policy, b->acts.value[policy->heads] + at, mask, s->log_one);
+  if (explore->active) flv_explore_pi(explore, s->env, s->log_one, mask, s->pi_one);
+  return (chances){s->log_one, explore->active ? s->pi_one : NULL};
+}
+
 int flv_sampler_choose(flv_sampler *sampler, const flv_batch *batch, const flv_policy *policy,
                        const flv_explore *explore, int head, int row, const double u[2],
                        double *log_pi) {
   flv_sampler *s = sampler;
   const int n = s->env->n_actions;
-  const size_t r = (size_t)row, a = (size_t)n;
-  const uint8_t *mask = batch->mask + r * a;
-  const double *log_p = batch->log_pf + r * a, *pi = NULL;
   if (explore->component && u[1] < explore->epsilon)
-    return flv_sampler_choose_uniformly(s, explore, mask, u, log_pi);
-  if (explore->heads > 0) {
-    const size_t at = (r * (size_t)policy->n_heads + (size_t)head) * a;
-    flv_policy_log_pf(policy, batch->acts.value[policy->heads] + at, mask, s->log_one);
-    log_p = s->log_one;
-    if (explore->active) flv_explore_pi(explore, s->env, log_p, mask, s->pi_one);
-    pi = s->pi_one;
-  } else if (explore->active) {
-    pi = behaviour(s, batch, explore, row);
-  }
-  const int action = explore->active ? draw(n, pi, u[0]) : draw_log(n, log_p, u[0]);
-  *log_pi = explore->active ? log(pi[action]) : log_p[action];
+    return flv_sampler_choose_uniformly(s, explore, batch->mask + (size_t)row * (size_t)n, u,
+                                        log_pi);
+  const chances c = chances_at(s, batch, policy, explore, head, row);
+  const int action = c.pi ? draw(n, c.pi, u[0]) : draw_log(n, c.log_p, u[0]);
+  *log_pi = c.pi ? log(c.pi[action]) : c.log_p[action];
   return action;
 }
 
 // The same given that it is not the exit.
-static int choose_to_go_on(flv_sampler *sampler, const flv_batch *batch, const flv_policy *policy,
+static int choose_to_go_on(flv_sampler *s, const flv_batch *batch, const flv_policy *policy,
                            const flv_explore *explore, int head, int row, const double u[2],
                            double *log_pi) {
-  flv_sampler *s = sampler;
-  const size_t a = (size_t)s->env->n_actions, r = (size_t)row;
-  const double *log_p = batch->log_pf + r * a;
-  if (explore->component && u[1] < explore->epsilon)
-    flv_explore_uniform(explore, s->env, batch->mask + r * a, s->pi_one);
-  else if (explore->heads > 0 || explore->active) {
-    if (explore->heads > 0) {
-      const size_t at = (r * (size_t)policy->n_heads + (size_t)head) * a;
-      flv_policy_log_pf(policy, batch->acts.value[policy->heads] + at, batch->mask + r * a,
-                        s->log_one);
-      log_p = s->log_one;
-    }
-    flv_explore_pi(explore, s->env, log_p, batch->mask + r * a, s->pi_one);
-  } else
-    flv_exp_row(s->env->n_actions, log_p, s->pi_one);
+  const size_t n = (size_t)s->env->n_actions;
+  if (explore->component && u[1] < explore->epsilon) {
+    flv_explore_uniform(explore, s->env, batch->mask + (size_t)row * n, s->pi_one);
+  } else {
+    const chances c = chances_at(s, batch, policy, explore, head, row);
+    if (!c.pi)
+      flv_exp_row((int)n, c.log_p, s->pi_one);
+    else if (c.pi != s->pi_one)
+      memcpy(s->pi_one, c.pi, n * sizeof *s->pi_one);
+  }
   s->pi_one[s->env->exit_action] = 0.0;
   double rest = 0.0;
-  for (size_t k = 0; k < a; k++) rest += s->pi_one[k];
-  const int action = draw(s->env->n_actions, s->pi_one, u[0] * rest);
+  for (size_t k = 0; k < n; k++) rest += s->pi_one[k];
+  const int action = draw((int)n, s->pi_one, u[0] * rest);
   *log_pi = log(s->pi_one[action]) - log(rest);
   return action;
 }

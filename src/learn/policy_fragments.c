@@ -61,14 +61,9 @@ static linear make_linear(const making *m, const char *part, int in, int out, in
   return (linear){w, tensor(m, name, 1, out, FLV_INIT_UNIFORM, bound)};
 }
 
-static int product(const making *m, flv_rows per, int x, const linear *f, flv_act act) {
+static int product(const making *m, int x, const linear *f) {
   const flv_operand o = flv_times(x, f->w, 0);
-  return flv_net_sum(m->net, per, 0, m->net->weight[f->w].cols, act, f->b, 1, &o);
-}
-
-static int layer(const making *m, flv_rows per, int x, const char *part, int out, flv_act act) {
-  const linear f = make_linear(m, part, m->d, out, m->d);
-  return m->net->failed ? -1 : product(m, per, x, &f, act);
+  return flv_net_sum(m->net, FLV_PER_NODE, 0, m->net->weight[f->w].cols, FLV_ACT_NONE, f->b, 1, &o);
 }
 
 typedef struct gates {
@@ -80,8 +75,8 @@ static int step(const making *m, int h, int from, int to, const linear *root, co
                                flv_gather(flv_net_message(m->net, h, from, to), FLV_HERE)};
   const int message =
       flv_net_sum(m->net, FLV_PER_NODE, 0, m->d, FLV_ACT_LEAKY_RELU, root->b, 2, parts);
-  const int a = product(m, FLV_PER_NODE, message, &gru->x, FLV_ACT_NONE);
-  const int b = product(m, FLV_PER_NODE, h, &gru->h, FLV_ACT_NONE);
+  const int a = product(m, message, &gru->x);
+  const int b = product(m, h, &gru->h);
   return flv_net_gru(m->net, a, b, h);
 }
 
@@ -94,8 +89,8 @@ static int slot_logits(const making *m, int h, int stems, int n_blocks) {
   const flv_operand parts[] = {flv_times(flv_net_lookup(m->net, stems, FLV_TYPE), first.w, d),
                                flv_gather(at_node, FLV_HERE)};
   int x = flv_net_sum(m->net, FLV_PER_EDGE, 0, d, FLV_ACT_LEAKY_RELU, first.b, 2, parts);
-  x = layer(m, FLV_PER_EDGE, x, "stem.2", d, FLV_ACT_LEAKY_RELU);
-  return layer(m, FLV_PER_EDGE, x, "stem.4", n_blocks, FLV_ACT_NONE);
+  x = flv_net_layer(m->net, x, d, FLV_ACT_LEAKY_RELU, FLV_GROUP_PF, "p_f.stem.2");
+  return flv_net_layer(m->net, x, n_blocks, FLV_ACT_NONE, FLV_GROUP_PF, "p_f.stem.4");
 }
 
 static flv_status check(const flv_env *env, const void *values, unsigned needs, flv_error *err) {
@@ -115,8 +110,8 @@ static int hidden_nodes(const making *m, int bonds, int blocks, int steps) {
   const linear root = {tensor(m, "p_f.root.weight", d, d, FLV_INIT_UNIFORM, 1.0 / sqrt((double)d)),
                        tensor(m, "p_f.root.bias", 1, d, FLV_INIT_CONSTANT, 0.0)};
   int h = flv_net_lookup(m->net, blocks, FLV_SYMBOL);
-  h = layer(m, FLV_PER_NODE, h, "block.0", d, FLV_ACT_LEAKY_RELU);
-  h = layer(m, FLV_PER_NODE, h, "block.2", d, FLV_ACT_NONE);
+  h = flv_net_layer(m->net, h, d, FLV_ACT_LEAKY_RELU, FLV_GROUP_PF, "p_f.block.0");
+  h = flv_net_layer(m->net, h, d, FLV_ACT_NONE, FLV_GROUP_PF, "p_f.block.2");
   const gates gru = {make_linear(m, "gru.x", d, 3 * d, d), make_linear(m, "gru.h", d, 3 * d, d)};
   const int from = flv_net_lookup(m->net, bonds, FLV_TYPE_FROM);
   const int to = flv_net_lookup(m->net, bonds, FLV_TYPE_TO);
@@ -144,8 +139,9 @@ static flv_policy_shared record(flv_policy *p, const void *values) {
   const int h = hidden_nodes(&m, bonds, blocks, cfg->steps);
   const int slots = slot_logits(&m, h, stems, v->n_blocks);
   const int mean = flv_net_mean(p->net, h);
-  const int hidden = layer(&m, FLV_PER_STATE, mean, "state.0", m.d, FLV_ACT_LEAKY_RELU);
-  const int end = layer(&m, FLV_PER_STATE, hidden, "state.2", 1, FLV_ACT_NONE);
+  const int hidden =
+      flv_net_layer(p->net, mean, m.d, FLV_ACT_LEAKY_RELU, FLV_GROUP_PF, "p_f.state.0");
+  const int end = flv_net_layer(p->net, hidden, 1, FLV_ACT_NONE, FLV_GROUP_PF, "p_f.state.2");
   p->pf = flv_net_deal(p->net, slots, end);
   flv_net_mark(p->net);
   if (p->needs & FLV_NEEDS_LOG_F)

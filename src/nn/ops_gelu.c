@@ -7,7 +7,7 @@
 #include "nn/vector_exp.h"
 
 static inline float sigmoid_of(float x) {
-  return 1.0f / (1.0f + flv_exp(-1.59576912f * (x + 0.044715f * x * x * x)));
+  return flv_sigmoid(1.59576912f * (x + 0.044715f * x * x * x));
 }
 
 FLV_SIMD static void gelu_rows(size_t n, const float *restrict x, float *restrict y) {

@@ -9,7 +9,7 @@
 #include "base/simd.h"
 #include "nn/ops.h"
 
-static inline void add_row(size_t n, const float *restrict x, float *restrict y) {
+FLV_SIMD static void tree_add_row(size_t n, const float *restrict x, float *restrict y) {
   for (size_t j = 0; j < n; j++) y[j] += x[j];
 }
 
@@ -42,13 +42,9 @@ static void look_up(const flv_call *c, size_t row, int number) {
     memcpy(c->y + row * n, c->w + (size_t)number * n, n * sizeof *c->y);
 }
 
-FLV_SIMD static void lookup_add(size_t n, const float *restrict dy, float *restrict dw) {
-  add_row(n, dy, dw);
-}
-
 static void look_back(const flv_call *c, size_t row, int number) {
   const size_t n = (size_t)c->n;
-  if (number >= 0) lookup_add(n, c->dy + row * n, c->dw + (size_t)number * n);
+  if (number >= 0) tree_add_row(n, c->dy + row * n, c->dw + (size_t)number * n);
 }
 
 void flv_lookup_forward(const flv_call *c) { for_numbers(c, look_up); }
@@ -146,13 +142,9 @@ static void deal(const flv_call *c, size_t action, size_t row) {
   memcpy(c->y + action, all_slots(c, c->arg[0].x) + row * each, each * sizeof *c->y);
 }
 
-FLV_SIMD static void deal_add(size_t n, const float *restrict dy, float *restrict dx) {
-  add_row(n, dy, dx);
-}
-
 static void deal_back(const flv_call *c, size_t action, size_t row) {
   const size_t each = (size_t)c->arg[0].in;
-  deal_add(each, c->dy + action, c->arg[0].dx + row * each);
+  tree_add_row(each, c->dy + action, c->arg[0].dx + row * each);
 }
 
 void flv_deal_forward(const flv_call *c) {

@@ -34,4 +34,6 @@ static inline float flv_exp(float x) {
   return x;
 }
 
+static inline float flv_sigmoid(float x) { return 1.0f / (1.0f + flv_exp(-x)); }
+
 #endif

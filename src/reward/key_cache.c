@@ -16,7 +16,6 @@ struct flv_key_cache {
   size_t sets;
   entry *entry; // [sets, WAYS]
   uint64_t now;
-  flv_key_counts counts;
 };
 
 flv_key_cache *flv_key_cache_new(size_t bytes) {
@@ -52,7 +51,6 @@ static entry *find(const flv_key_cache *cache, const uint64_t key[2]) {
 bool flv_key_cache_get(flv_key_cache *cache, const uint64_t key[2], double *value) {
   pthread_mutex_lock(&cache->lock);
   bool found = false;
-  cache->counts.asked++;
   if (cache->sets > 0) {
     entry *e = find(cache, key);
     found = e->age > 0 && e->key[0] == key[0] && e->key[1] == key[1];
@@ -61,7 +59,6 @@ bool flv_key_cache_get(flv_key_cache *cache, const uint64_t key[2], double *valu
       *value = e->value;
     }
   }
-  cache->counts.found += found;
   pthread_mutex_unlock(&cache->lock);
   return found;
 }
@@ -70,15 +67,7 @@ void flv_key_cache_put(flv_key_cache *cache, const uint64_t key[2], double value
   pthread_mutex_lock(&cache->lock);
   if (cache->sets > 0) {
     entry *e = find(cache, key);
-    cache->counts.kept += e->age == 0;
     *e = (entry){{key[0], key[1]}, value, ++cache->now};
   }
   pthread_mutex_unlock(&cache->lock);
-}
-
-flv_key_counts flv_key_cache_counts(flv_key_cache *cache) {
-  pthread_mutex_lock(&cache->lock);
-  const flv_key_counts counts = cache->counts;
-  pthread_mutex_unlock(&cache->lock);
-  return counts;
 }

@@ -10,16 +10,11 @@
 
 typedef struct flv_key_cache flv_key_cache;
 
-typedef struct flv_key_counts {
-  int64_t asked, found, kept; // kept: keys in the table
-} flv_key_counts;
-
 // NULL when out of memory. bytes 0: nothing is kept.
 flv_key_cache *flv_key_cache_new(size_t bytes);
 void flv_key_cache_free(flv_key_cache *cache); // accepts NULL
 
 bool flv_key_cache_get(flv_key_cache *cache, const uint64_t key[2], double *value);
 void flv_key_cache_put(flv_key_cache *cache, const uint64_t key[2], double value);
-flv_key_counts flv_key_cache_counts(flv_key_cache *cache);
 
 #endif

@@ -34,7 +34,6 @@ typedef struct molecule_library {
   flv_molecule_reward_fn reward;
   flv_text path, symbol, config;
   pthread_mutex_t lock; // around calls
-  flv_molecule_scores *scores;
 } molecule_library;
 
 // ---- calling ----
@@ -116,22 +115,10 @@ static flv_status call(void *data, void *own, int n, const flv_scored *x, double
                   why[0] ? why : "it did not say why");
 }
 
-static flv_status molecule_library_log_reward(const flv_reward *reward, const flv_env *env, int n,
-                                              const void *states, double *log_r, flv_error *err) {
-  (void)env;
-  return flv_molecule_scores_log(((molecule_library *)reward->self)->scores, n, states, log_r, err);
-}
-
 // ---- making one ----
-
-static flv_status molecule_library_bind(const flv_reward *reward, const flv_env *env,
-                                        flv_error *err) {
-  return flv_molecule_scores_bind(((molecule_library *)reward->self)->scores, env, err);
-}
 
 static void molecule_library_free(void *data) {
   molecule_library *self = data;
-  flv_molecule_scores_free(self->scores);
   if (self->handle) dlclose(self->handle);
   pthread_mutex_destroy(&self->lock);
   free(self);
@@ -173,16 +160,7 @@ static flv_status load(molecule_library *self, const molecule_library_cfg *cfg, 
   if (!self->path[0])
     return flv_fail(err, FLV_EINVAL, "reward.path: a shared library with a reward is needed");
   FLV_TRY(open_library(self, err));
-  const flv_scoring rule = {.name = "molecule_library",
-                            .self = self,
-                            .batch = cfg->batch,
-                            .cache_mb = cfg->cache_mb,
-                            .r_min = cfg->r_min,
-                            .norm = cfg->norm,
-                            .scratch_new = scratch_new,
-                            .scratch_free = scratch_free,
-                            .score = call};
-  return flv_molecule_scores_new(&self->scores, &rule, err);
+  return FLV_OK;
 }
 
 static flv_status molecule_library_create(flv_reward *reward, const void *values, flv_error *err) {
@@ -195,14 +173,17 @@ static flv_status molecule_library_create(flv_reward *reward, const void *values
     molecule_library_free(self);
     return status;
   }
-  *reward = (flv_reward){.name = "molecule_library",
-                         .self = self,
-                         .exponent = cfg->exponent,
-                         .scale = cfg->norm,
-                         .log_reward = molecule_library_log_reward,
-                         .bind = molecule_library_bind,
-                         .free_self = molecule_library_free};
-  return FLV_OK;
+  const flv_scoring rule = {.name = "molecule_library",
+                            .self = self,
+                            .free_self = molecule_library_free,
+                            .batch = cfg->batch,
+                            .cache_mb = cfg->cache_mb,
+                            .r_min = cfg->r_min,
+                            .norm = cfg->norm,
+                            .scratch_new = scratch_new,
+                            .scratch_free = scratch_free,
+                            .score = call};
+  return flv_molecule_scores_reward(reward, &rule, cfg->exponent, err);
 }
 
 static const flv_reward_impl molecule_library_impl = {molecule_library_create};

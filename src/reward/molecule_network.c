@@ -32,7 +32,6 @@ static const flv_param molecule_network_params[] = {MOLECULE_NETWORK_KEYS(FLV_PA
 
 typedef struct molecule_network {
   flv_mpnn *net;
-  flv_molecule_scores *scores;
 } molecule_network;
 
 // ---- what it predicts ----
@@ -84,22 +83,10 @@ static flv_status predict(void *data, void *own, int n, const flv_scored *x, dou
   return FLV_OK;
 }
 
-static flv_status molecule_network_log_reward(const flv_reward *reward, const flv_env *env, int n,
-                                              const void *states, double *log_r, flv_error *err) {
-  (void)env;
-  return flv_molecule_scores_log(((molecule_network *)reward->self)->scores, n, states, log_r, err);
-}
-
 // ---- making one ----
-
-static flv_status molecule_network_bind(const flv_reward *reward, const flv_env *env,
-                                        flv_error *err) {
-  return flv_molecule_scores_bind(((molecule_network *)reward->self)->scores, env, err);
-}
 
 static void molecule_network_free(void *data) {
   molecule_network *self = data;
-  flv_molecule_scores_free(self->scores);
   flv_mpnn_free(self->net);
   free(self);
 }
@@ -119,18 +106,7 @@ static flv_status load(molecule_network *self, const molecule_network_cfg *cfg, 
                     "and %d",
                     cfg->path, flv_mpnn_columns(self->net), flv_mpnn_kinds(self->net) - 1,
                     (int)FLV_ATOM_FEATURES, (int)FLV_BOND_FEATURES);
-  const flv_scoring rule = {.name = "molecule_network",
-                            .self = self,
-                            .tell = FLV_TELL_STEMS,
-                            .signed_numbers = true,
-                            .batch = 1,
-                            .cache_mb = cfg->cache_mb,
-                            .r_min = cfg->r_min,
-                            .norm = cfg->norm,
-                            .scratch_new = scratch_new,
-                            .scratch_free = scratch_free,
-                            .score = predict};
-  return flv_molecule_scores_new(&self->scores, &rule, err);
+  return FLV_OK;
 }
 
 static flv_status molecule_network_create(flv_reward *reward, const void *values, flv_error *err) {
@@ -142,14 +118,19 @@ static flv_status molecule_network_create(flv_reward *reward, const void *values
     molecule_network_free(self);
     return status;
   }
-  *reward = (flv_reward){.name = "molecule_network",
-                         .self = self,
-                         .exponent = cfg->exponent,
-                         .scale = cfg->norm,
-                         .log_reward = molecule_network_log_reward,
-                         .bind = molecule_network_bind,
-                         .free_self = molecule_network_free};
-  return FLV_OK;
+  const flv_scoring rule = {.name = "molecule_network",
+                            .self = self,
+                            .free_self = molecule_network_free,
+                            .tell = FLV_TELL_STEMS,
+                            .signed_numbers = true,
+                            .batch = 1,
+                            .cache_mb = cfg->cache_mb,
+                            .r_min = cfg->r_min,
+                            .norm = cfg->norm,
+                            .scratch_new = scratch_new,
+                            .scratch_free = scratch_free,
+                            .score = predict};
+  return flv_molecule_scores_reward(reward, &rule, cfg->exponent, err);
 }
 
 static const flv_reward_impl molecule_network_impl = {molecule_network_create};

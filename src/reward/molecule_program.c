@@ -41,7 +41,6 @@ typedef struct molecule_program {
   pthread_mutex_t lock; // of the program, which hears one thread at a time
   flv_coprocess program;
   int ends; // in a row
-  flv_molecule_scores *scores;
 } molecule_program;
 
 static const double grace = 2.0; // seconds to end in
@@ -188,23 +187,11 @@ static flv_status ask(void *data, void *own, int n, const flv_scored *x, double 
   return status;
 }
 
-static flv_status molecule_program_log_reward(const flv_reward *reward, const flv_env *env, int n,
-                                              const void *states, double *log_r, flv_error *err) {
-  (void)env;
-  return flv_molecule_scores_log(((molecule_program *)reward->self)->scores, n, states, log_r, err);
-}
-
 // ---- making one ----
-
-static flv_status molecule_program_bind(const flv_reward *reward, const flv_env *env,
-                                        flv_error *err) {
-  return flv_molecule_scores_bind(((molecule_program *)reward->self)->scores, env, err);
-}
 
 static void molecule_program_free(void *data) {
   molecule_program *self = data;
   flv_coprocess_stop(&self->program, grace, NULL);
-  flv_molecule_scores_free(self->scores);
   pthread_mutex_destroy(&self->lock);
   free(self);
 }
@@ -215,16 +202,7 @@ static flv_status fill(molecule_program *self, const molecule_program_cfg *cfg, 
   self->restarts = cfg->restarts;
   if (!self->command[0])
     return flv_fail(err, FLV_EINVAL, "reward.command: a program that answers SMILES is needed");
-  const flv_scoring rule = {.name = "molecule_program",
-                            .self = self,
-                            .batch = cfg->batch,
-                            .cache_mb = cfg->cache_mb,
-                            .r_min = cfg->r_min,
-                            .norm = cfg->norm,
-                            .scratch_new = scratch_new,
-                            .scratch_free = scratch_free,
-                            .score = ask};
-  return flv_molecule_scores_new(&self->scores, &rule, err);
+  return FLV_OK;
 }
 
 static flv_status molecule_program_create(flv_reward *reward, const void *values, flv_error *err) {
@@ -237,14 +215,17 @@ static flv_status molecule_program_create(flv_reward *reward, const void *values
     molecule_program_free(self);
     return status;
   }
-  *reward = (flv_reward){.name = "molecule_program",
-                         .self = self,
-                         .exponent = cfg->exponent,
-                         .scale = cfg->norm,
-                         .log_reward = molecule_program_log_reward,
-                         .bind = molecule_program_bind,
-                         .free_self = molecule_program_free};
-  return FLV_OK;
+  const flv_scoring rule = {.name = "molecule_program",
+                            .self = self,
+                            .free_self = molecule_program_free,
+                            .batch = cfg->batch,
+                            .cache_mb = cfg->cache_mb,
+                            .r_min = cfg->r_min,
+                            .norm = cfg->norm,
+                            .scratch_new = scratch_new,
+                            .scratch_free = scratch_free,
+                            .score = ask};
+  return flv_molecule_scores_reward(reward, &rule, cfg->exponent, err);
 }
 
 static const flv_reward_impl molecule_program_impl = {molecule_program_create};

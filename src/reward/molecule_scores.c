@@ -29,14 +29,14 @@ typedef struct scorer {
   int n_before;
 } scorer;
 
-struct flv_molecule_scores {
+typedef struct molecule_scores { // flv_reward.self
   flv_scoring rule;
   flv_key_cache *cache;
   const flv_fragments *env; // that the scorers are for
   pthread_mutex_t lock;     // of the list
   pthread_cond_t returned;
   scorer *idle;
-};
+} molecule_scores;
 
 // ---- scorers ----
 
@@ -83,7 +83,7 @@ static scorer *scorer_new(const flv_scoring *rule, const flv_fragments *env, flv
 }
 
 // An idle one, or a new one, or, where there is no memory for that, the next that is given back.
-static scorer *take(flv_molecule_scores *self) {
+static scorer *take(molecule_scores *self) {
   pthread_mutex_lock(&self->lock);
   scorer *s = self->idle;
   if (!s) s = scorer_new(&self->rule, self->env, NULL);
@@ -96,7 +96,7 @@ static scorer *take(flv_molecule_scores *self) {
   return s;
 }
 
-static void give_back(flv_molecule_scores *self, scorer *s) {
+static void give_back(molecule_scores *self, scorer *s) {
   pthread_mutex_lock(&self->lock);
   s->next = self->idle;
   self->idle = s;
@@ -104,7 +104,7 @@ static void give_back(flv_molecule_scores *self, scorer *s) {
   pthread_mutex_unlock(&self->lock);
 }
 
-static void drop_idle(flv_molecule_scores *self) {
+static void drop_idle(molecule_scores *self) {
   while (self->idle) {
     scorer *s = self->idle;
     self->idle = s->next;
@@ -127,7 +127,7 @@ static flv_status check(const flv_scoring *rule, const flv_scored *x, double p, 
 }
 
 // The log-rewards of all states that wait, in log_r, where p stood for those that were known.
-static flv_status ask(flv_molecule_scores *self, scorer *s, double *log_r, flv_error *err) {
+static flv_status ask(molecule_scores *self, scorer *s, double *log_r, flv_error *err) {
   const flv_scoring *rule = &self->rule;
   for (int k = 0; k < s->n; k++) s->p[k] = (double)NAN; // what is not written is found out
   if (s->n > 0) FLV_TRY(rule->score(rule->self, s->scratch, s->n, s->x, s->p, err));
@@ -155,7 +155,7 @@ static wanted *find(scorer *s, const uint64_t key[2]) {
 }
 
 // p of every state into log_r.
-static flv_status score_all(flv_molecule_scores *self, scorer *s, int n, const void *states,
+static flv_status score_all(molecule_scores *self, scorer *s, int n, const void *states,
                             double *log_r, flv_error *err) {
   s->n = 0;
   if (n > s->n_before) {
@@ -180,22 +180,24 @@ static flv_status score_all(flv_molecule_scores *self, scorer *s, int n, const v
   return ask(self, s, log_r, err);
 }
 
-flv_status flv_molecule_scores_log(flv_molecule_scores *scores, int n, const void *states,
-                                   double *log_r, flv_error *err) {
-  scorer *s = take(scores);
-  const flv_status status = score_all(scores, s, n, states, log_r, err);
-  give_back(scores, s);
+static flv_status molecule_scores_log_reward(const flv_reward *reward, const flv_env *env, int n,
+                                             const void *states, double *log_r, flv_error *err) {
+  molecule_scores *self = reward->self;
+  (void)env;
+  scorer *s = take(self);
+  const flv_status status = score_all(self, s, n, states, log_r, err);
+  give_back(self, s);
   if (status != FLV_OK) return status;
-  const double r_min = scores->rule.r_min, norm = scores->rule.norm;
+  const double r_min = self->rule.r_min, norm = self->rule.norm;
   for (int i = 0; i < n; i++) log_r[i] = flv_mpnn_log_reward(log_r[i], r_min, norm);
   return FLV_OK;
 }
 
 // ---- making ----
 
-flv_status flv_molecule_scores_bind(flv_molecule_scores *scores, const flv_env *env,
-                                    flv_error *err) {
-  flv_molecule_scores *self = scores;
+static flv_status molecule_scores_bind(const flv_reward *reward, const flv_env *env,
+                                       flv_error *err) {
+  molecule_scores *self = reward->self;
   const flv_fragments *fragments = flv_fragments_of(env);
   if (!fragments)
     return flv_fail(err, FLV_EINVAL, "reward '%s' needs environment 'fragments', not '%s'",
@@ -211,30 +213,40 @@ flv_status flv_molecule_scores_bind(flv_molecule_scores *scores, const flv_env *
   return FLV_OK;
 }
 
-flv_status flv_molecule_scores_new(flv_molecule_scores **scores, const flv_scoring *rule,
-                                   flv_error *err) {
-  flv_molecule_scores *self = calloc(1, sizeof *self);
-  if (!self) return flv_fail(err, FLV_ENOMEM, "out of memory for reward '%s'", rule->name);
-  self->rule = *rule;
-  self->cache = flv_key_cache_new((size_t)rule->cache_mb << 20);
-  if (!self->cache) {
-    free(self);
-    return flv_fail(err, FLV_ENOMEM, "out of memory for reward.cache_mb: %d", rule->cache_mb);
-  }
-  pthread_mutex_init(&self->lock, NULL);
-  pthread_cond_init(&self->returned, NULL);
-  *scores = self;
-  return FLV_OK;
-}
-
-void flv_molecule_scores_free(flv_molecule_scores *scores) {
-  flv_molecule_scores *self = scores;
-  if (!self) return;
+static void molecule_scores_free(void *data) {
+  molecule_scores *self = data;
   drop_idle(self);
   pthread_cond_destroy(&self->returned);
   pthread_mutex_destroy(&self->lock);
   flv_key_cache_free(self->cache);
+  self->rule.free_self(self->rule.self);
   free(self);
+}
+
+flv_status flv_molecule_scores_reward(flv_reward *reward, const flv_scoring *rule, double exponent,
+                                      flv_error *err) {
+  molecule_scores *self = calloc(1, sizeof *self);
+  flv_key_cache *cache = self ? flv_key_cache_new((size_t)rule->cache_mb << 20) : NULL;
+  if (!cache) {
+    const flv_status status =
+        self ? flv_fail(err, FLV_ENOMEM, "out of memory for reward.cache_mb: %d", rule->cache_mb)
+             : flv_fail(err, FLV_ENOMEM, "out of memory for reward '%s'", rule->name);
+    free(self);
+    rule->free_self(rule->self);
+    return status;
+  }
+  self->rule = *rule;
+  self->cache = cache;
+  pthread_mutex_init(&self->lock, NULL);
+  pthread_cond_init(&self->returned, NULL);
+  *reward = (flv_reward){.name = rule->name,
+                         .self = self,
+                         .exponent = exponent,
+                         .scale = rule->norm,
+                         .log_reward = molecule_scores_log_reward,
+                         .bind = molecule_scores_bind,
+                         .free_self = molecule_scores_free};
+  return FLV_OK;
 }
 
 // ---- texts ----

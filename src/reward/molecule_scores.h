@@ -21,6 +21,7 @@ typedef struct flv_scored {
 typedef struct flv_scoring {
   const char *name; // of the reward
   void *self;
+  void (*free_self)(void *self);
   unsigned tell;       // FLV_TELL_*: what p depends on besides atoms and bonds
   bool signed_numbers; // p may be negative
   int batch;           // most molecules asked for at once
@@ -34,22 +35,12 @@ typedef struct flv_scoring {
                       flv_error *err);
 } flv_scoring;
 
-typedef struct flv_molecule_scores flv_molecule_scores;
-
-// FLV_ENOMEM. The rule is copied; its self stays the caller's.
-flv_status flv_molecule_scores_new(flv_molecule_scores **scores, const flv_scoring *rule,
-                                   flv_error *err);
-void flv_molecule_scores_free(flv_molecule_scores *scores); // accepts NULL
-
-// Makes ready for an environment, whose states are then asked for: a reward's bind. FLV_EINVAL if
-// it has no fragments.
-flv_status flv_molecule_scores_bind(flv_molecule_scores *scores, const flv_env *env,
-                                    flv_error *err);
-
-// A reward's log_reward. What the rule fails with; FLV_ENAN if it gives NaN, FLV_EINVAL if it gives
-// an infinity or a negative number that it may not, with the SMILES.
-flv_status flv_molecule_scores_log(flv_molecule_scores *scores, int n, const void *states,
-                                   double *log_r, flv_error *err);
+// Makes *reward by the rule, which is copied; the reward then owns the rule's self. On failure that
+// has been freed. The reward's log R fails with what the rule fails with, with FLV_ENAN if it gives
+// NaN, and with FLV_EINVAL if it gives an infinity or a negative number that it may not; the
+// message has the SMILES.
+flv_status flv_molecule_scores_reward(flv_reward *reward, const flv_scoring *rule, double exponent,
+                                      flv_error *err);
 
 // Keys of rewards whose numbers come from the user.
 #define FLV_MOLECULE_SCORE_KEYS(X)                                                                 \

@@ -14,10 +14,10 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "base/clock.h"
 #include "base/parallel.h"
 #include "fluvial/fluvial.h"
 #include "base/lapack.h"
-#include "common/clock.h"
 #include "common/floor.h"
 
 static int die(const flv_error *err) {
@@ -57,14 +57,14 @@ static timing measure(flv_trainer *t, int warm_up, int n, double seconds) {
   timing m = {0};
   for (int i = 0; i < warm_up; i++)
     if (flv_trainer_step(t, &stats, &err) != FLV_OK) die(&err);
-  const double begin = bench_now();
-  for (; n > 0 ? m.n < n : bench_now() - begin < seconds || m.n < 10; m.n++) {
+  const double begin = flv_clock();
+  for (; n > 0 ? m.n < n : flv_clock() - begin < seconds || m.n < 10; m.n++) {
     if (flv_trainer_step(t, &stats, &err) != FLV_OK) die(&err);
     m.states += stats.states;
     m.distinct += stats.distinct;
     m.flops += bench_iteration_flops(t);
   }
-  m.ms = (bench_now() - begin) * 1e3 / m.n;
+  m.ms = (flv_clock() - begin) * 1e3 / m.n;
   m.states /= m.n;
   m.distinct /= m.n;
   m.flops /= m.n;
@@ -197,14 +197,14 @@ static void full_run(int iterations) {
   for (int i = 0; i < iterations;) {
     product += 1.0 / bench_matrix_rate(cores);
     probes++;
-    const double begin = bench_now();
+    const double begin = flv_clock();
     for (const int end = i + PROBE < iterations ? i + PROBE : iterations; i < end;) {
       if (flv_trainer_step(t, &stats, &err) != FLV_OK) die(&err);
       rows += stats.distinct;
       flops += bench_iteration_flops(t);
       if (++i % 200 == 0 && flv_trainer_evaluate(t, 0, &e, &err) != FLV_OK) die(&err);
     }
-    seconds += bench_now() - begin;
+    seconds += flv_clock() - begin;
   }
   const double rate = probes / product;
   struct rusage usage;

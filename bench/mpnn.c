@@ -11,9 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/parallel.h"
 #include "base/rng.h"
 #include "io/safetensors.h"
@@ -21,12 +21,6 @@
 #include "reward/mpnn.h"
 
 enum { MOLECULES = 950, PIECES = 7, RING = 6, MOST = PIECES * RING, SIDE = 1024, ROUNDS = 7 };
-
-static double now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static void must(int holds, const char *what) {
   if (holds) return;
@@ -144,13 +138,13 @@ static void measure(const char *path, flv_dtype precision, int threads, const gr
   must(work && o.a && o.c, "out of memory");
   double best[2] = {1e30, 1e30}, p[MOLECULES];
   for (int round = 0; round < ROUNDS; round++) {
-    double t = now();
+    double t = flv_clock();
     flv_parallel(threads, threads, multiply, &o);
-    t = now() - t;
+    t = flv_clock() - t;
     best[0] = t < best[0] ? t : best[0];
-    t = now();
+    t = flv_clock();
     flv_mpnn_eval(net, work, &g->all, p);
-    t = now() - t;
+    t = flv_clock() - t;
     best[1] = t < best[1] ? t : best[1];
   }
   const double products = flv_mpnn_floor(net, g->first_atom[MOLECULES], g->first_edge[MOLECULES]);

@@ -22,8 +22,8 @@
 #include "fluvial/fluvial.h"
 #include "fluvial/objective.h"
 #include "fluvial/objects.h"
+#include "base/clock.h"
 #include "base/lapack.h"
-#include "common/clock.h"
 #include "common/floor.h"
 #include "common/profile.h"
 #include "learn/trainer_impl.h"
@@ -71,7 +71,7 @@ static void introduce(const flv_trainer *t, const char *path, double begun) {
          "\"log_r\": [",
          FLV_VERSION, parameters(t));
   for (int64_t i = 0; i < n; i++) printf("%s%.17g", i ? ", " : "", log_r[i]);
-  printf("], \"compile_s\": 0, \"setup_s\": %.3f, \"notes\": \"\"}\n", bench_now() - begun);
+  printf("], \"compile_s\": 0, \"setup_s\": %.3f, \"notes\": \"\"}\n", flv_clock() - begun);
   free(states), free(log_r);
 }
 
@@ -96,12 +96,12 @@ static double peak_mb(void) {
 static int measure(flv_trainer *t, double seconds, int room, double *ms, double *distinct,
                    double *flops) {
   *distinct = *flops = 0.0;
-  const double begin = bench_now();
+  const double begin = flv_clock();
   double last = begin;
   int n = 0;
   while (n < room && (last - begin < seconds || n < 3)) {
     step(t);
-    const double time = bench_now();
+    const double time = flv_clock();
     ms[n++] = (time - last) * 1e3;
     last = time;
     *distinct += t->batch.rows.n;
@@ -127,9 +127,9 @@ static void time_iterations(flv_trainer *t, double seconds, bool warm) {
 }
 
 static void train(flv_trainer *t, long n) {
-  const double begin = bench_now();
+  const double begin = flv_clock();
   for (long i = 0; i < n; i++) step(t);
-  printf("{\"seconds\": %.6f, \"peak_mb\": %.0f}\n", bench_now() - begin, peak_mb());
+  printf("{\"seconds\": %.6f, \"peak_mb\": %.0f}\n", flv_clock() - begin, peak_mb());
 }
 
 static void profile(flv_trainer *t, int threads, double seconds) {
@@ -156,7 +156,7 @@ static void evaluate(flv_trainer *t) {
 
 int main(int argc, char **argv) {
   flv_blas_restart(argv);
-  const double begun = bench_now();
+  const double begun = flv_clock();
   flv_blas_single();
   if (argc < 3) die("usage: race THREADS STATES.csv KEY=VALUE...");
   const int threads = atoi(argv[1]);

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -258,6 +259,18 @@ void cli_wrap(FILE *f, int at, int indent, int width, const char *text) {
     text += bytes;
   }
   fputc('\n', f);
+}
+
+bool cli_one_operand(const cli_verb *verb, int argc, const char *what, const char *more) {
+  if (argc == optind) cli_misused(verb, "which %s%s?", what, more);
+  if (argc > optind + 1) cli_misused(verb, "one %s at a time", what);
+  return argc == optind + 1;
+}
+
+double cli_now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 void cli_clock(double seconds, char *text, size_t size) {

@@ -76,6 +76,11 @@ int cli_text_width(FILE *f);
 
 // "1:02:03", "4:05"
 void cli_clock(double seconds, char *text, size_t size);
+// Seconds of a clock that only goes forward.
+double cli_now(void);
+// Is there one operand, behind the options? If not, says so: "which RUN directory?", of what "RUN"
+// and more " directory".
+bool cli_one_operand(const cli_verb *verb, int argc, const char *what, const char *more);
 // 1,234,567
 void cli_thousands(int64_t n, char *text, size_t size);
 

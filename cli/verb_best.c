@@ -38,8 +38,7 @@ static int run(const cli_verb *verb, int argc, char **argv) {
       return CLI_USAGE;
     }
   }
-  if (argc - optind != 1)
-    return cli_misused(verb, argc == optind ? "which RUN directory?" : "one RUN at a time");
+  if (!cli_one_operand(verb, argc, "RUN", " directory")) return CLI_USAGE;
   flv_error err = {0};
   flv_best best;
   if (flv_run_best(argv[optind], &o, &best, &err) != FLV_OK) return cli_fail("%s", err.text);

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "configure.h"
 #include "estimator_rows.h"
@@ -160,8 +159,7 @@ static int parse(const cli_verb *verb, int argc, char **argv, request *r) {
     if (key == CLI_HELPED) return CLI_HELPED;
     if (!take(verb, key, value, r)) return CLI_USAGE;
   }
-  if (argc - optind != 1)
-    return cli_misused(verb, argc == optind ? "which CONFIG.yaml?" : "one CONFIG.yaml at a time");
+  if (!cli_one_operand(verb, argc, "CONFIG.yaml", "")) return CLI_USAGE;
   r->config = argv[optind];
   return CLI_OK;
 }
@@ -174,15 +172,9 @@ typedef struct waiting {
   bool live, open, quiet;
 } waiting;
 
-static double now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static void show(void *user, const char *what, int64_t done, int64_t of) {
   waiting *w = user;
-  const double t = now();
+  const double t = cli_now();
   if (!w->what || strcmp(w->what, what) != 0) w->begun = t;
   w->what = what;
   if (w->quiet || done == 0 || t - w->shown < (w->live ? 0.1 : 10.0)) return;
@@ -258,7 +250,7 @@ static int measure(const cli_verb *verb, request *r) {
     flv_config_free(cfg);
     return CLI_FAILED;
   }
-  waiting w = {.live = cli_columns(stderr) > 0, .quiet = r->quiet, .shown = now()};
+  waiting w = {.live = cli_columns(stderr) > 0, .quiet = r->quiet, .shown = cli_now()};
   struct sigaction action = {.sa_flags = (int)(SA_RESETHAND | SA_RESTART)};
   action.sa_handler = on_signal;
   sigemptyset(&action.sa_mask);

@@ -3,7 +3,6 @@
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "assessment.h"
 #include "fluvial/run.h"
@@ -91,8 +90,7 @@ static int check(const cli_verb *verb, int argc, const request *r) {
     return cli_misused(verb, "--%s does not go with --molecules", r->other);
   if (r->out && !r->molecules)
     return cli_misused(verb, "--out is for --molecules; or is it --csv?");
-  if (argc - optind != 1)
-    return cli_misused(verb, argc == optind ? "which RUN directory?" : "one RUN at a time");
+  if (!cli_one_operand(verb, argc, "RUN", " directory")) return CLI_USAGE;
   return CLI_OK;
 }
 
@@ -148,15 +146,9 @@ typedef struct waiting {
   bool live, open;
 } waiting;
 
-static double now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static void show(void *user, double done) {
   waiting *w = user;
-  const double t = now();
+  const double t = cli_now();
   if (t - w->begun < 1.0 || t - w->shown < (w->live ? 0.1 : 10.0)) return;
   char left[32];
   cli_clock((t - w->begun) * (1.0 - done) / done, left, sizeof left);
@@ -200,7 +192,7 @@ static int run(const cli_verb *verb, int argc, char **argv) {
   const int parsed = parse(verb, argc, argv, &r);
   if (parsed != CLI_OK) return parsed == CLI_HELPED ? CLI_OK : parsed;
   const char *dir = argv[optind];
-  waiting w = {.begun = now(), .live = cli_columns(stderr) > 0};
+  waiting w = {.begun = cli_now(), .live = cli_columns(stderr) > 0};
   w.shown = w.begun;
   if (r.molecules) return run_molecules(dir, &r, &w);
   r.how.progress = show;

@@ -1,6 +1,6 @@
 #include "profile.h"
 
-#include "clock.h"
+#include "base/clock.h"
 #include "floor.h"
 #include "nn/ops.h"
 
@@ -39,7 +39,7 @@ static bench_part part_of(phase of, bench_part outer) {
 }
 
 static bench_part turn_to(bench_part part) {
-  const double now = bench_now();
+  const double now = flv_clock();
   const bench_part was = running->part;
   running->seconds[was] += now - running->last;
   running->last = now;
@@ -97,8 +97,8 @@ double __wrap_flv_grad_norm(size_t n, const float *grad) {
 }
 
 static flv_status train(flv_trainer *t, double seconds, bench_parts *m, flv_error *err) {
-  const double begin = bench_now();
-  while (m->iterations < 3 || bench_now() - begin < seconds) {
+  const double begin = flv_clock();
+  while (m->iterations < 3 || flv_clock() - begin < seconds) {
     flv_stats stats;
     FLV_TRY(flv_trainer_step(t, &stats, err));
     m->iterations++;
@@ -110,7 +110,7 @@ static flv_status train(flv_trainer *t, double seconds, bench_parts *m, flv_erro
 }
 
 flv_status bench_profile(flv_trainer *t, double seconds, bench_parts *parts, flv_error *err) {
-  stopwatch watch = {.part = BENCH_SCORES, .last = bench_now()};
+  stopwatch watch = {.part = BENCH_SCORES, .last = flv_clock()};
   bench_parts m = {0};
   running = &watch;
   const flv_status status = train(t, seconds, &m, err);

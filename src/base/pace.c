@@ -3,7 +3,8 @@
 #include <math.h>
 #include <stdbool.h>
 #include <string.h>
-#include <time.h>
+
+#include "base/clock.h"
 
 enum {
   TRIAL = 4,   // steps of a trial, the first of which only warms up
@@ -12,12 +13,6 @@ enum {
   PATIENCE = 8,    // steps in a row, twice as slow as in the trial, that end the period early
   MAX_PENALTY = 63 // most trials that a way sits out
 };
-
-static double now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static int fastest(const flv_pace *p) {
   int best = 0;
@@ -77,12 +72,12 @@ static void next_phase(flv_pace *p) {
 int flv_pace_begin(flv_pace *pace) {
   if (pace->left == 0) next_phase(pace);
   pace->left--;
-  pace->begun = now();
+  pace->begun = flv_clock();
   return pace->way;
 }
 
 void flv_pace_end(flv_pace *pace, double work) {
-  flv_pace_took(pace, (now() - pace->begun) / (work > 0.0 ? work : 1.0));
+  flv_pace_took(pace, (flv_clock() - pace->begun) / (work > 0.0 ? work : 1.0));
 }
 
 void flv_pace_took(flv_pace *pace, double cost) {

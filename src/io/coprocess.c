@@ -13,18 +13,13 @@
 #include <spawn.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "base/clock.h"
 
 extern char **environ;
 
 static const double last_words = 1.0; // seconds
-
-static double now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static void close_end(int *fd) {
   if (*fd >= 0) close(*fd);
@@ -214,7 +209,7 @@ static bool send_some(flv_coprocess *p, question *q) {
 
 // Waits until something can be read or sent. false: the time is over.
 static bool wait_for(const flv_coprocess *p, bool sending, double until) {
-  const double left = until - now();
+  const double left = until - flv_clock();
   if (left <= 0.0) return false;
   struct pollfd ends[3] = {{.fd = p->from, .events = POLLIN},
                            {.fd = p->messages, .events = POLLIN}, // -1 is passed over
@@ -226,12 +221,12 @@ static bool wait_for(const flv_coprocess *p, bool sending, double until) {
 flv_talk flv_coprocess_ask(flv_coprocess *p, size_t size, const char *text, int n, double patience,
                            flv_hear_fn *hear, void *user, int *answered) {
   question q = {.text = text, .size = size};
-  double until = now() + patience;
+  double until = flv_clock() + patience;
   bool open = read_answers(p); // what nobody asked for
   bool deaf = false;           // it has closed its input
   *answered = 0;
   for (;;) {
-    for (char *line; *answered < n && (line = next_line(p)); until = now() + patience) {
+    for (char *line; *answered < n && (line = next_line(p)); until = flv_clock() + patience) {
       if (*answered >= q.lines_sent) return FLV_TALK_EARLY;
       if (!hear(user, *answered, line)) return FLV_TALK_REFUSED;
       ++*answered;
@@ -240,7 +235,7 @@ flv_talk flv_coprocess_ask(flv_coprocess *p, size_t size, const char *text, int 
     if (!open) return FLV_TALK_ENDED;
     if (!deaf && !send_some(p, &q)) {
       deaf = true; // what it has read it may still answer
-      until = fmin(until, now() + last_words);
+      until = fmin(until, flv_clock() + last_words);
     }
     if (!wait_for(p, !deaf && q.sent < q.size, until))
       return deaf ? FLV_TALK_ENDED : FLV_TALK_SILENT;
@@ -253,7 +248,7 @@ flv_talk flv_coprocess_ask(flv_coprocess *p, size_t size, const char *text, int 
 
 // Has it ended by then? Its messages are read meanwhile, so that it never waits for us.
 static bool wait_end(flv_coprocess *p, double grace, int *state) {
-  const double until = now() + grace;
+  const double until = flv_clock() + grace;
   for (;;) {
     const pid_t got = waitpid(p->pid, state, WNOHANG);
     read_messages(p);
@@ -262,7 +257,7 @@ static bool wait_end(flv_coprocess *p, double grace, int *state) {
       *state = 0;
       return true;
     }
-    if (now() >= until) return false;
+    if (flv_clock() >= until) return false;
     struct pollfd end = {.fd = p->messages, .events = POLLIN};
     poll(&end, 1, 5);
   }

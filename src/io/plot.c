@@ -200,17 +200,26 @@ static void put_curve_axes(FILE *f, const char *title, const char *x_label, cons
           log10(y.hi / y.lo) < 5.5 ? "mytics" : "");
 }
 
+// Opens the picture and writes what comes before the curves.
+static flv_status begin_curves(flv_picture *p, range *x, range *y, const char *png,
+                               const char *title, const char *x_label, const char *y_label,
+                               bool log_y, int n, const flv_curve *curves, flv_error *err) {
+  *x = *y = range_empty();
+  if (n < 1) return flv_fail(err, FLV_EINVAL, "there are no curves to plot");
+  FLV_TRY(curve_ranges(x, y, log_y, n, curves, err));
+  FLV_TRY(flv_picture_open(p, png, err));
+  flv_picture_head(p, CURVES_WIDTH, CURVES_HEIGHT);
+  put_curve_axes(p->gp.f, title, x_label, y_label, *x, *y, log_y);
+  return FLV_OK;
+}
+
 flv_status flv_plot_curves(const char *png, const char *title, const char *x_label,
                            const char *y_label, bool log_y, int n, const flv_curve *curves,
                            flv_error *err) {
-  range x = range_empty(), y = range_empty();
-  if (n < 1) return flv_fail(err, FLV_EINVAL, "there are no curves to plot");
-  FLV_TRY(curve_ranges(&x, &y, log_y, n, curves, err));
+  range x, y;
   flv_picture p = {0};
-  FLV_TRY(flv_picture_open(&p, png, err));
+  FLV_TRY(begin_curves(&p, &x, &y, png, title, x_label, y_label, log_y, n, curves, err));
   FILE *f = p.gp.f;
-  flv_picture_head(&p, CURVES_WIDTH, CURVES_HEIGHT);
-  put_curve_axes(f, title, x_label, y_label, x, y, log_y);
   if (n == 1)
     fprintf(f, "unset key\n");
   else
@@ -247,14 +256,10 @@ flv_status flv_plot_spread(const char *png, const char *title, const char *x_lab
                            const char *y_label, bool log_y, int n, const flv_curve *curves,
                            const flv_curve *middle, const double *low, const double *high,
                            flv_error *err) {
-  range x = range_empty(), y = range_empty();
-  if (n < 1) return flv_fail(err, FLV_EINVAL, "there are no curves to plot");
-  FLV_TRY(curve_ranges(&x, &y, log_y, n, curves, err));
+  range x, y;
   flv_picture p = {0};
-  FLV_TRY(flv_picture_open(&p, png, err));
+  FLV_TRY(begin_curves(&p, &x, &y, png, title, x_label, y_label, log_y, n, curves, err));
   FILE *f = p.gp.f;
-  flv_picture_head(&p, CURVES_WIDTH, CURVES_HEIGHT);
-  put_curve_axes(f, title, x_label, y_label, x, y, log_y);
   fprintf(f, "set key %s Left reverse noenhanced samplen 2 spacing 1.15\nplot \\\n  ",
           legend_place(x, y, log_y, n < LEGEND_ROWS ? n : LEGEND_ROWS, curves));
   put_band(p.dat.f, middle, low, high, log_y);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/parallel.h"
 #include "exact/evaluate.h"
 #include "run/seeds_dir.h"
@@ -130,7 +131,7 @@ static void sum_up(crew *c) {
 
 // With the lock.
 static void show(crew *c, bool finished) {
-  const double t = flv_session_clock();
+  const double t = flv_clock();
   if (!c->options->progress || (!finished && t - c->shown < 0.1)) return;
   sum_up(c);
   flv_progress *all = &c->progress.all;
@@ -178,11 +179,11 @@ static bool stopped(const crew *c) {
 
 // FLV_OK: the slice is over, or the run (flv_session_done).
 static flv_status train_slice(flv_session *s, const crew *c, flv_error *err) {
-  const double begun = flv_session_clock();
+  const double begun = flv_clock();
   while (!flv_session_done(s)) {
     if (stopped(c)) return flv_session_stop(s, c->path, err);
     FLV_TRY(flv_session_step(s, err));
-    if (flv_session_clock() - begun > slice) break;
+    if (flv_clock() - begun > slice) break;
   }
   return flv_session_done(s) ? flv_session_end(s, err) : FLV_OK;
 }
@@ -296,7 +297,7 @@ static flv_status begin(crew *c, flv_error *err) {
     c->seeds->run[k].progress = c->session[k].progress;
     c->rated_trajectories += c->session[k].progress.stats.trajectories;
   }
-  c->begun = c->shown = c->rated = flv_session_clock();
+  c->begun = c->shown = c->rated = flv_clock();
   return FLV_OK;
 }
 

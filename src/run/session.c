@@ -2,18 +2,12 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "run/best.h"
 
-double flv_session_clock(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 double flv_session_rate(double before, int64_t trajectories, int64_t *shown, double *at) {
-  const double t = flv_session_clock();
+  const double t = flv_clock();
   if (t - *at <= 0.05 || trajectories <= *shown) return before;
   const double rate = (double)(trajectories - *shown) / (t - *at);
   *at = t;
@@ -39,13 +33,13 @@ flv_status flv_session_begin(flv_session *session, flv_error *err) {
   s->progress.stats.iteration = s->checkpointed;
   s->progress.stats.trajectories = s->shown_trajectories = flv_trainer_trajectories(s->trainer);
   s->progress.found = flv_archive_found(&s->archive, &s->tally);
-  s->begun = s->shown = flv_session_clock();
+  s->begun = s->shown = flv_clock();
   return FLV_OK;
 }
 
 // At most ten times a second, and whenever something happened.
 static void show(flv_session *s, bool evaluated, bool finished) {
-  const double t = flv_session_clock();
+  const double t = flv_clock();
   flv_progress *p = &s->progress;
   if (!evaluated && !finished && t - s->shown < 0.1) return;
   p->found = flv_archive_found(&s->archive, &s->tally);
@@ -62,7 +56,7 @@ static flv_status evaluate(flv_session *s, flv_error *err) {
   FLV_TRY(flv_trainer_evaluate(s->trainer, s->eval_samples, &p->evaluation, err));
   flv_trainer_report(s->trainer, &p->evaluation);
   const double mean_loss = s->tally.n > 0 ? s->tally.loss / (double)s->tally.n : 0.0;
-  const double seconds = flv_session_clock() - s->begun;
+  const double seconds = flv_clock() - s->begun;
   p->found = flv_archive_found(&s->archive, &s->tally);
   FLV_TRY(flv_run_dir_row(&s->dir, &p->stats, &p->evaluation, &p->found, mean_loss, seconds,
                           p->trajectories_per_s, err));

@@ -39,9 +39,6 @@ flv_status flv_session_end(flv_session *session, flv_error *err);
 
 void flv_session_close(flv_session *session); // directory, archive and trainer
 
-// Seconds on a clock that only goes forward.
-double flv_session_clock(void);
-
 // The rate that is shown: trajectories since *shown at time *at, averaged with what `before` it
 // was. Too soon after the last time nothing changes.
 double flv_session_rate(double before, int64_t trajectories, int64_t *shown, double *at);

@@ -11,6 +11,7 @@
 
 #include "io/safetensors.h"
 #include "reward/mpnn.h"
+#include "splitmix.h"
 
 enum { TENSORS = 18, UNITS = 64, ATOMS = 64 }; // most units and atoms of the twin
 
@@ -69,12 +70,9 @@ static inline size_t n_elements(const flv_tensor *t) {
   return n;
 }
 
-// Uniform in (-1, 1) [splitmix64].
+// Uniform in (-1, 1).
 static inline double uniform(uint64_t *state) {
-  uint64_t x = *state += 0x9E3779B97F4A7C15u;
-  x = (x ^ x >> 30) * 0xBF58476D1CE4E5B9u;
-  x = (x ^ x >> 27) * 0x94D049BB133111EBu;
-  return (double)((x ^ x >> 31) >> 11) * 0x1p-52 - 1.0;
+  return (double)(splitmix(state) >> 11) * 0x1p-52 - 1.0;
 }
 
 static inline int below(uint64_t *state, int n) { return (int)((uniform(state) + 1.0) / 2.0 * n); }

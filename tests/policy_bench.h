@@ -4,6 +4,7 @@
 #define FLUVIAL_TESTS_POLICY_BENCH_H
 
 #include "base/memory.h"
+#include "base/mix.h"
 #include "learn/trainer_impl.h"
 #include "train_setup.h"
 
@@ -48,11 +49,7 @@ static void copy_params(bench *b) {
 
 // Entry k of tensor i where logits are golden, in [-1, 1): splitmix64(i 2^32 + k) made uniform.
 static double golden_entry(int i, int k) {
-  uint64_t x = ((uint64_t)i << 32) + (uint64_t)k;
-  x += UINT64_C(0x9E3779B97F4A7C15);
-  x = (x ^ x >> 30) * UINT64_C(0xBF58476D1CE4E5B9);
-  x = (x ^ x >> 27) * UINT64_C(0x94D049BB133111EB);
-  return 2.0 * ((double)((x ^ x >> 31) >> 11) * 0x1p-53) - 1.0;
+  return 2.0 * ((double)(flv_mix(((uint64_t)i << 32) + (uint64_t)k) >> 11) * 0x1p-53) - 1.0;
 }
 
 // Central difference of a function of the naive network by parameter `at`.

@@ -9,20 +9,14 @@
 #include <math.h>
 #include <sys/stat.h>
 
-#include "alloc.h"
 #include "chem/fingerprint.h"
 #include "fluvial/seeds.h"
 #include "metrics/diverse.h"
 #include "molecule_run_fixture.h"
 #include "run/curve.h"
+#include "run_alloc.h"
 
 enum { BATCH = 8, WORDS = FLV_FINGERPRINT_WORDS, MOST = 4000 };
-
-static flv_status train(const flv_config *cfg, const char *out, const char *resume,
-                        const volatile int *stop, flv_error *err) {
-  const flv_run_options options = {.out = out, .resume = resume, .threads = 1, .stop = stop};
-  return flv_run_train(cfg, &options, err);
-}
 
 static void must_train(const flv_config *cfg, const char *out) {
   flv_error err = {0};
@@ -468,14 +462,17 @@ static void nothing_found(void **unused) {
   flv_config_free(cfg);
 }
 
-// The k-th allocation of training, choosing and sampling fails, for every seventh k (most of them
-// are of the network's file, again and again): one clear error, and the run goes on from where it
-// was.
+static flv_status choose_and_sample(const char *dir, flv_error *err) {
+  flv_best best;
+  FLV_TRY(flv_run_best(dir, NULL, &best, err));
+  return flv_run_sample(dir, 1, 0, 1, in("some.csv"), err);
+}
+
+// Of training, choosing and sampling, every seventh: most of them are of the network's file, again
+// and again.
 static void every_allocation_may_fail(void **unused) {
   (void)unused;
   ALLOC_OR_SKIP();
-  flv_error err = {0};
-  flv_best best;
   flv_config *cfg = molecules("1");
   const char *path = in("few.json");
   FILE *f = fopen(path, "w");
@@ -487,29 +484,7 @@ static void every_allocation_may_fail(void **unused) {
   put(cfg, "archive.modes_above", reward_above(cfg, 0.5));
   put(cfg, "env.max_blocks", "2");
   put(cfg, "reward.cache_mb", "1");
-  long failures = 0;
-  for (long k = 0;; k += 7) {
-    char name[32];
-    snprintf(name, sizeof name, "fail%ld", k);
-    err = (flv_error){0};
-    alloc_fail(k);
-    flv_status status = train(cfg, in(name), NULL, NULL, &err);
-    if (status == FLV_OK) status = flv_run_best(in(name), NULL, &best, &err);
-    if (status == FLV_OK) status = flv_run_sample(in(name), 1, 0, 1, in("some.csv"), &err);
-    const bool done = alloc_none_failed();
-    if (status != FLV_OK) {
-      failures++;
-      if (err.text[0] == '\0') fail_msg("allocation %ld: no message for status %d", k, status);
-      const bool begun = access(in(name), F_OK) == 0;
-      err = (flv_error){0};
-      const flv_status again =
-          begun ? train(NULL, NULL, in(name), NULL, &err) : train(cfg, in(name), NULL, NULL, &err);
-      if (again != FLV_OK) fail_msg("allocation %ld: %s", k, err.text);
-    }
-    if (done) break;
-  }
-  print_message("%ld allocations failed in turn\n", failures);
-  assert_true(failures > 100);
+  fail_allocations_in_turn(cfg, 7, choose_and_sample);
   flv_config_free(cfg);
 }
 

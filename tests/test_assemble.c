@@ -13,6 +13,7 @@
 #include "chem/element.h"
 #include "chem/perceive.h"
 #include "molecule_fixture.h"
+#include "splitmix.h"
 
 enum { ATOMS = 1024, KEY = 12 * 1024 };
 
@@ -24,12 +25,7 @@ static uint8_t stem[ATOMS];
 static double x[ATOMS * FLV_ATOM_FEATURES];
 static uint64_t next = 1;
 
-static int below(int n) { // splitmix64, enough for tests
-  uint64_t z = next += 0x9E3779B97F4A7C15u;
-  z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
-  z = (z ^ z >> 27) * 0x94D049BB133111EBu;
-  return (int)((z ^ z >> 31) % (uint64_t)n);
-}
+static int below(int n) { return (int)(splitmix(&next) % (uint64_t)n); }
 
 static int start(void **state) {
   (void)state;

@@ -10,18 +10,14 @@
 #include "alloc.h"
 #include "chem/canonical.h"
 #include "molecule_fixture.h"
+#include "splitmix.h"
 
 enum { MOST = 512, KEY = 8192 };
 
 static flv_canon *canon;
 static uint64_t next = 1;
 
-static int below(int n) { // splitmix64, enough for tests
-  uint64_t x = next += 0x9E3779B97F4A7C15u;
-  x = (x ^ x >> 30) * 0xBF58476D1CE4E5B9u;
-  x = (x ^ x >> 27) * 0x94D049BB133111EBu;
-  return (int)((x ^ x >> 31) % (uint64_t)n);
-}
+static int below(int n) { return (int)(splitmix(&next) % (uint64_t)n); }
 
 static int start(void **state) {
   (void)state;

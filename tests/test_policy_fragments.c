@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "base/mix.h"
 #include "exact/legacy_paths.h"
 #include "exact/legacy_policy.h"
 #include "molecule_fixture.h"
@@ -51,10 +52,8 @@ static void how_many(void **unused) {
 // ---- golden logits ----
 
 static double golden_weight(uint64_t tensor, uint64_t entry) {
-  uint64_t x = (tensor << 32) + entry + 0x9E3779B97F4A7C15u;
-  x = (x ^ x >> 30) * 0xBF58476D1CE4E5B9u;
-  x = (x ^ x >> 27) * 0x94D049BB133111EBu;
-  return 0.25 * (2.0 * ((double)((x ^ x >> 31) >> 11) * 0x1p-53) - 1.0);
+  const uint64_t bits = flv_mix((tensor << 32) + entry); // splitmix64
+  return 0.25 * (2.0 * ((double)(bits >> 11) * 0x1p-53) - 1.0);
 }
 
 // The authors' tensors, in the order in which they made them; theirs multiply from the left, W x,

@@ -15,20 +15,13 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "alloc.h"
-#include "run_fixture.h"
+#include "run_alloc.h"
 
 static flv_config *tiny(const char *iterations) {
   return configure(SETTINGS(
       {"env.side", "5"}, {"iterations", iterations}, {"batch", "8"}, {"eval_every", "7"},
       {"checkpoint_every", "10"}, {"policy.hidden", "[16]"}, {"replay.capacity", "30"},
       {"exploration.epsilon", "0.2"}, {"schedule", "plateau"}, {"schedule.patience", "20"}));
-}
-
-static flv_status train(const flv_config *cfg, const char *out, const char *resume,
-                        const volatile int *stop, flv_error *err) {
-  const flv_run_options options = {.out = out, .resume = resume, .threads = 1, .stop = stop};
-  return flv_run_train(cfg, &options, err);
 }
 
 static void stopped_and_resumed(void **unused) {
@@ -228,36 +221,17 @@ static void a_loss_that_is_not_a_number_keeps_the_checkpoint(void **unused) {
   flv_config_free(cfg);
 }
 
-// Fails the k-th allocation of writing, stopping, resuming and sampling a run, for every k: one
-// clear error, and the run on disk goes on from where it was.
+static flv_status resume_and_sample(const char *dir, flv_error *err) {
+  FLV_TRY(train(NULL, NULL, dir, NULL, err));
+  return flv_run_sample(dir, 1, 0, 10, in("some.csv"), err);
+}
+
+// Of writing, stopping, resuming and sampling a run.
 static void every_allocation_may_fail(void **unused) {
   (void)unused;
   ALLOC_OR_SKIP();
-  flv_error err = {0};
   flv_config *cfg = tiny("3");
-  long failures = 0;
-  for (long k = 0;; k++) {
-    char name[32];
-    snprintf(name, sizeof name, "fail%ld", k);
-    err = (flv_error){0};
-    alloc_fail(k);
-    flv_status status = train(cfg, in(name), NULL, NULL, &err);
-    if (status == FLV_OK) status = train(NULL, NULL, in(name), NULL, &err);
-    if (status == FLV_OK) status = flv_run_sample(in(name), 1, 0, 10, in("some.csv"), &err);
-    const bool done = alloc_none_failed();
-    if (status != FLV_OK) {
-      failures++;
-      if (err.text[0] == '\0') fail_msg("allocation %ld: no message for status %d", k, status);
-      const bool begun = access(in(name), F_OK) == 0;
-      err = (flv_error){0};
-      const flv_status again =
-          begun ? train(NULL, NULL, in(name), NULL, &err) : train(cfg, in(name), NULL, NULL, &err);
-      if (again != FLV_OK) fail_msg("allocation %ld: %s", k, err.text);
-    }
-    if (done) break;
-  }
-  print_message("%ld allocations failed in turn\n", failures);
-  assert_true(failures > 100);
+  fail_allocations_in_turn(cfg, 1, resume_and_sample);
   flv_config_free(cfg);
 }
 

@@ -24,6 +24,7 @@
 #include "fluvial/objects.h"
 #include "base/clock.h"
 #include "base/lapack.h"
+#include "base/sort.h"
 #include "common/floor.h"
 #include "common/profile.h"
 #include "learn/trainer_impl.h"
@@ -80,11 +81,6 @@ static void step(flv_trainer *t) {
   if (flv_trainer_step(t, NULL, &err) != FLV_OK) die(err.text);
 }
 
-static int ascending(const void *a, const void *b) {
-  const double x = *(const double *)a, y = *(const double *)b;
-  return (x > y) - (x < y);
-}
-
 static double peak_mb(void) {
   struct rusage usage;
   getrusage(RUSAGE_SELF, &usage);
@@ -119,7 +115,7 @@ static void time_iterations(flv_trainer *t, double seconds, bool warm) {
   double distinct, flops;
   if (!warm) measure(t, seconds < 1.0 ? seconds : 1.0, ROOM, ms, &distinct, &flops);
   const int n = measure(t, seconds, ROOM, ms, &distinct, &flops);
-  qsort(ms, (size_t)n, sizeof *ms, ascending);
+  flv_sort((size_t)n, ms);
   printf("{\"ms\": %.6g, \"ms_min\": %.6g, \"ms_max\": %.6g, \"iterations\": %d, "
          "\"distinct\": %.6g, \"flops\": %.9g, \"peak_mb\": %.0f}\n",
          0.5 * (ms[(n - 1) / 2] + ms[n / 2]), ms[0], ms[n - 1], n, distinct, flops, peak_mb());

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/sort.h"
 #include "io/file.h"
 #include "learn/sections.h"
 
@@ -157,11 +158,6 @@ flv_status flv_archive_read(flv_archive *archive, const char *dir, flv_error *er
 
 // ---- summary ----
 
-static int by_size(const void *a, const void *b) {
-  const double x = *(const double *)a, y = *(const double *)b;
-  return (x > y) - (x < y);
-}
-
 // The order statistic nearest to share q of n sorted values.
 static double quantile(const flv_archive *a, int n, double q) {
   return n > 0 ? flv_reward_value(a->reward, a->sorted[(int)(q * (n - 1) + 0.5)]) : (double)NAN;
@@ -172,7 +168,7 @@ flv_found flv_archive_found(const flv_archive *archive, const flv_tally *tally) 
   if (!a->env) return (flv_found){0};
   const int n = tally->objects < FLV_LATEST ? (int)tally->objects : FLV_LATEST;
   memcpy(a->sorted, tally->log_r, (size_t)n * sizeof *a->sorted);
-  qsort(a->sorted, (size_t)n, sizeof *a->sorted, by_size);
+  flv_sort((size_t)n, a->sorted);
   return (flv_found){.archived = true,
                      .objects = (int64_t)a->known.n,
                      .above = a->above,

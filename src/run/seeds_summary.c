@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/sort.h"
 #include "base/memory.h"
 #include "io/file.h"
 #include "run/curve.h"
@@ -92,11 +93,6 @@ static flv_status read_run(summary *s, int k, const char *dir, flv_error *err) {
 
 // ---- statistics ----
 
-static int by_size(const void *a, const void *b) {
-  const double x = *(const double *)a, y = *(const double *)b;
-  return (x > y) - (x < y);
-}
-
 static void sort_out(summary *s, int m, int r) {
   double v[FLV_SEEDS_MAX] = {0};
   int n = 0;
@@ -104,7 +100,7 @@ static void sort_out(summary *s, int m, int r) {
     const double x = s->value[m][(size_t)k * (size_t)s->rows + (size_t)r];
     if (!isnan(x)) v[n++] = x;
   }
-  qsort(v, (size_t)n, sizeof *v, by_size);
+  flv_sort((size_t)n, v);
   const size_t at = (size_t)m * (size_t)s->rows + (size_t)r;
   s->low[at] = n > 0 ? v[0] : (double)NAN;
   s->high[at] = n > 0 ? v[n - 1] : (double)NAN;

@@ -1,7 +1,7 @@
 // GRU [Cho et al. 2014, arXiv:1406.1078, with the reset gate behind the product]: what is left of a
 // gated recurrent unit when its products are made. With a = x = m W_i + b_i and b = x2 = h W_h +
 // b_h, each in three parts r, z, n, and h = x3:
-//   r = flv_sigmoid(a_r + b_r)    z = flv_sigmoid(a_z + b_z)    n = tanh(a_n + r b_n)    y = (1-z) n + z h
+//   r = sigmoid(a_r + b_r)    z = sigmoid(a_z + b_z)    n = tanh(a_n + r b_n)    y = (1-z) n + z h
 // Backward, with dn = dy (1-z) (1-n^2):
 //   da_n = dn, db_n = dn r, da_r = db_r = dn b_n r (1-r), da_z = db_z = dy (h-n) z (1-z), dh = dy z
 #include "base/simd.h"

@@ -38,7 +38,9 @@ static void measure(cli_progress *p, const flv_progress *now) {
   p->last = *now;
 }
 
-bool cli_progress_nothing(const cli_progress *p) { return p->calls <= 1 && p->last.finished; }
+bool cli_progress_nothing(const cli_progress *p) {
+  return p->last.finished && p->last.stats.iteration == p->last.before;
+}
 
 double cli_progress_states_per_s(const cli_progress *p) {
   const double seconds = p->last.seconds - p->first_seconds;

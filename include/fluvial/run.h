@@ -61,6 +61,7 @@ typedef struct flv_progress {
   flv_found found;
   flv_best best;             // once finished
   int64_t iterations;        // to do in all
+  int64_t before;            // of them, done before this process went on with the run
   double seconds;            // since this process began training
   double trajectories_per_s; // over the last second or so
   bool evaluated;            // this call brings a new evaluation

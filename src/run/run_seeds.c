@@ -114,6 +114,7 @@ static void sum_up(crew *c) {
     all->ended += c->over[k];
     all->failed += failed;
     all->all.iterations += p->iterations;
+    all->all.before += p->before;
     all->all.stats.iteration += p->stats.iteration;
     all->all.stats.trajectories += p->stats.trajectories;
     if (!failed && p->stats.states > 0) {

@@ -30,7 +30,7 @@ flv_status flv_session_begin(flv_session *session, flv_error *err) {
   s->eval_samples = long_value(s->trainer, "eval_samples");
   s->progress.iterations = long_value(s->trainer, "iterations");
   s->checkpointed = flv_trainer_iteration(s->trainer);
-  s->progress.stats.iteration = s->checkpointed;
+  s->progress.stats.iteration = s->progress.before = s->checkpointed;
   s->progress.stats.trajectories = s->shown_trajectories = flv_trainer_trajectories(s->trainer);
   s->progress.found = flv_archive_found(&s->archive, &s->tally);
   s->begun = s->shown = flv_clock();

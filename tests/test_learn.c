@@ -120,21 +120,38 @@ static void early_stops(void **unused) {
   flv_trainer_free(t);
 }
 
-// Before min_actions the exit is not taken, and log pi is of P_F given that.
-static void exits_that_wait(void **unused) {
+// An exit that only a loss counts: P_F gives it probability, behaviour is the mixture of P_F given
+// that it is not taken with the uniform one over the legal actions, and log pi is that.
+static void unmasked_exits(void **unused) {
   (void)unused;
-  flv_trainer *t = MAKE({"env.side", "7"}, {"batch", "60"}, {"exploration.min_actions", "3"});
+  flv_trainer *t = MAKE({"env", "ising"}, {"env.side", "2"}, {"reward", "ising"}, {"batch", "40"},
+                        {"policy.exit", "unmasked"}, {"exploration.epsilon", "0.25"},
+                        {"exploration.schedule", "constant"});
   step(t, NULL);
   const flv_batch *b = &t->batch;
+  const int n = t->env->n_actions, exit = t->env->exit_action;
   for (int i = 0; i < b->n; i++) {
     double sum = 0.0;
-    assert_true(b->offset[i + 1] - 1 - b->offset[i] >= 3);
-    for (int p = b->offset[i]; p < b->offset[i + 1]; p++) {
-      sum += t->score.log_pf[p];
-      if (p - b->offset[i] < 3) sum -= log1p(-exp(b->log_pf[b->row[p] * 3 + 2]));
+    assert_int_equal(b->offset[i + 1] - b->offset[i], 5); // four sites, then the exit
+    for (int p = b->offset[i]; p < b->offset[i + 1] - 1; p++) {
+      const size_t at = (size_t)b->row[p] * (size_t)n;
+      double all = 0.0;
+      int legal = -1; // but for the exit
+      for (int a = 0; a < n; a++) legal += b->mask[at + (size_t)a];
+      for (int a = 0; a < n; a++) all += exp(b->log_pf[at + (size_t)a]);
+      const double stop = exp(b->log_pf[at + (size_t)exit]);
+      assert_true(fabs(all - 1.0) < 1e-12 && stop > 0.0);
+      sum += log(0.75 * exp(t->score.log_pf[p]) / (1.0 - stop) + 0.25 / legal);
     }
+    assert_true(t->score.log_pf[b->offset[i + 1] - 1] == 0.0);
     assert_true(fabs(sum - b->log_pi[i]) < 1e-9);
   }
+  flv_error err = {0};
+  uint64_t states[40]; // of the sampler that is evaluated, which never takes it
+  assert_int_equal(t->env->state_size, sizeof *states);
+  assert_int_equal(flv_trainer_sample(t, 3, 40, states, NULL, &err), FLV_OK);
+  for (int r = 0; r < b->evaluated; r++)
+    assert_true(b->mask[r * n + exit] == 0 || b->log_pf[r * n + exit] == 0.0);
   flv_trainer_free(t);
 }
 
@@ -169,10 +186,12 @@ static double loss_at(flv_trainer *t, const float *params) {
 }
 
 // The directional derivative along the gradient, by central differences, is its squared norm.
-static void check_gradient(const char *objective, const char *p_b) {
-  flv_trainer *t =
-      MAKE({"env.side", "5"}, {"batch", "16"}, {"objective", objective}, {"policy.p_b", p_b},
-           {"policy.hidden", "[32, 32]"}, {"policy.activation", "tanh"});
+static void check_gradient(const char *env, const char *exit, const char *objective,
+                           const char *p_b) {
+  flv_trainer *t = MAKE({"env", env}, {"reward", strcmp(env, "ising") == 0 ? env : "corners"},
+                        {"env.side", strcmp(env, "ising") == 0 ? "2" : "5"}, {"batch", "16"},
+                        {"objective", objective}, {"policy.p_b", p_b}, {"policy.exit", exit},
+                        {"policy.hidden", "[32, 32]"}, {"policy.activation", "tanh"});
   const size_t n = t->policy.n_params;
   float *at = calloc(n, sizeof *at), *moved = calloc(n, sizeof *moved);
   memcpy(at, t->policy.params, n * sizeof *at);
@@ -189,8 +208,8 @@ static void check_gradient(const char *objective, const char *p_b) {
   }
   const double slope = (value[0] - value[1]) / (2.0 * h);
   if (fabs(slope - square) > 2e-3 * square)
-    fail_msg("%s, P_B %s: slope %g along the gradient, squared norm %g", objective, p_b, slope,
-             square);
+    fail_msg("%s, %s, P_B %s, %s: slope %g along the gradient, squared norm %g", env, objective,
+             p_b, exit, slope, square);
   free(at);
   free(moved);
   flv_trainer_free(t);
@@ -202,7 +221,10 @@ static void gradient_of_an_iteration(void **unused) {
                                            "fl_db", "fl_subtb", "flow_matching"};
   static const char *const backward[] = {"learned", "tied", "uniform"};
   for (int o = 0; o < 7; o++)
-    for (int b = 0; b < 3; b++) check_gradient(objectives[o], backward[b]);
+    for (int b = 0; b < 3; b++) check_gradient("hypergrid", "joint", objectives[o], backward[b]);
+  check_gradient("ising", "joint", "tb", "uniform");
+  check_gradient("ising", "unmasked", "tb", "uniform");
+  check_gradient("ising", "unmasked", "subtb", "learned");
 }
 
 // What flows into a state is what its parents' logits say, whoever the parents are.
@@ -316,7 +338,7 @@ int main(void) {
       cmocka_unit_test(rows_are_distinct),
       cmocka_unit_test(behaviour_is_recorded),
       cmocka_unit_test(early_stops),
-      cmocka_unit_test(exits_that_wait),
+      cmocka_unit_test(unmasked_exits),
       cmocka_unit_test(interned_equals_plain),
       cmocka_unit_test(gradient_of_an_iteration),
       cmocka_unit_test(inflow_is_the_parents),

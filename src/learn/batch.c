@@ -32,7 +32,7 @@ flv_status flv_batch_init(flv_batch *batch, const flv_policy *policy, int max_n,
       FLV_SLOT(b.back, p),       FLV_SLOT(b.log_pi, n),        FLV_SLOT(b.log_r, n),
       FLV_SLOT(b.mask, r * a),   FLV_SLOT(b.mask_back, r * k), FLV_SLOT(b.log_pf, r * a),
       FLV_SLOT(b.log_pb, r * k), FLV_SLOT(b.log_sum, r),       FLV_SLOT(b.index_scratch, r),
-      FLV_SLOT(b.open, n)};
+      FLV_SLOT(b.open, n),       FLV_SLOT(b.shut, r)};
   b.block = flv_bind(sizeof slots / sizeof *slots, slots);
   if (!b.block || flv_intern_init(&b.rows, env->state_size, b.max_rows) != 0 ||
       flv_acts_init(&b.acts, policy->net, b.max_rows, training, true) != FLV_OK) {
@@ -55,6 +55,7 @@ void flv_batch_clear(flv_batch *batch) {
   batch->n = 0;
   batch->offset[0] = 0;
   batch->evaluated = batch->rest_evaluated = batch->rewarded = 0;
+  batch->unmasked = false;
   batch->filling++;
   flv_intern_clear(&batch->rows);
 }
@@ -90,12 +91,22 @@ static void log_pf_rows(void *context, int task) {
   }
 }
 
+static void open_exits(flv_batch *b, const range *c) {
+  const flv_env *env = b->env;
+  for (int r = c->row0; r < c->row0 + c->n; r++) {
+    uint8_t *legal = &b->mask[(size_t)r * (size_t)env->n_actions + (size_t)env->exit_action];
+    b->shut[r] = !*legal;
+    *legal = 1;
+  }
+}
+
 void flv_batch_evaluate_pf(flv_batch *batch, const flv_policy *policy, int threads) {
   const flv_env *env = batch->env;
   range c = {batch, policy, batch->evaluated, batch->rows.n - batch->evaluated};
   if (c.n == 0) return;
   const void *states = flv_batch_state(batch, c.row0);
   env->ops->mask(env, c.n, states, batch->mask + (size_t)c.row0 * (size_t)env->n_actions);
+  if (batch->unmasked) open_exits(batch, &c);
   flv_policy_observe(policy, &batch->acts, c.row0, c.n, states, batch->index_scratch);
   flv_net_forward(policy->net, policy->params, &batch->acts, 0, policy->net->mark, c.row0,
                   c.row0 + c.n, threads);

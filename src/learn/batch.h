@@ -33,11 +33,13 @@ typedef struct flv_batch {
 
   flv_intern rows;    // the states; rows.n of them
   flv_acts acts;      // activations, one row per state
-  uint8_t *mask;      // [max_rows, n_actions]
+  uint8_t *mask;      // [max_rows, n_actions] what P_F is over
+  uint8_t *shut;      // [max_rows] where unmasked: the exit is in mask, and not legal
   uint8_t *mask_back; // [max_rows, n_back]
   double *log_pf;     // [max_rows, n_actions]
   double *log_sum;    // [max_rows] logsumexp of P_F's legal logits
   double *log_pb;     // [max_rows, n_back]
+  bool unmasked;      // rows that come are of a loss whose P_F is (learn/logits.h)
   int evaluated;      // rows whose P_F is known
   int rest_evaluated; // rows whose P_B and log F are known; at most `evaluated`
   int rewarded;       // trajectories whose log_r is known
@@ -51,7 +53,7 @@ typedef struct flv_batch {
 flv_status flv_batch_init(flv_batch *batch, const flv_policy *policy, int max_n, bool interned,
                           bool training, flv_error *err);
 void flv_batch_free(flv_batch *batch);
-void flv_batch_clear(flv_batch *batch);
+void flv_batch_clear(flv_batch *batch); // and masked again
 
 // Row of a state, new or known. from: row of a state that differs little from it, as the one before
 // it on its trajectory; -1: none is known.

@@ -36,9 +36,9 @@ static flv_status check_stepwise(const flv_collector *c, const flv_trainer *t, f
                     "local_search: it is around fresh trajectories, of which "
                     "collect: steps makes none");
   const flv_explore explore = flv_explore_at(flv_config_values(t->cfg, "exploration"), 0, 1);
-  if (explore.early_stop > 0.0 || explore.min_actions > 0)
+  if (explore.early_stop > 0.0)
     return flv_fail(err, FLV_EINVAL,
-                    "exploration: early_stop and min_actions are of whole trajectories, of which "
+                    "exploration.early_stop: it is of whole trajectories, of which "
                     "collect: steps makes none");
   if (t->backward.rule == FLV_BACKWARD_PESSIMISTIC)
     return flv_fail(err, FLV_EINVAL,
@@ -128,15 +128,20 @@ static flv_status step_on(flv_trainer *t, int threads, flv_error *err) {
   return take_step(t, &explore, threads, err);
 }
 
+static void begin(flv_trainer *t) {
+  flv_batch_clear(&t->batch);
+  t->batch.unmasked = t->policy.unmasked;
+}
+
 static flv_status collect_fresh(flv_trainer *t, const flv_replay_plan *plan, int threads,
                                 flv_error *err) {
   flv_batch *b = &t->batch;
-  flv_batch_clear(b);
+  begin(t);
   FLV_TRY(sample_fresh(t, plan->fresh, threads, err));
   if (t->collector.replay.by == FLV_PRIORITY_REWARD)
     FLV_TRY(flv_score_rewards(&t->score, b, t->reward, err));
   flv_replay_push(&t->collector.replay, b, plan->fresh);
-  if (plan->train == 0) flv_batch_clear(b); // fresh ones only fill the buffer
+  if (plan->train == 0) begin(t); // fresh ones only fill the buffer
   return FLV_OK;
 }
 
@@ -151,7 +156,7 @@ flv_status flv_collector_fill(flv_trainer *trainer, int threads, flv_error *err)
   flv_replay_plan plan = {.replayed = t->train->batch - given};
   if (c->stepwise.n > 0) {
     FLV_TRY(step_on(t, threads, err));
-    flv_batch_clear(b);
+    begin(t);
   } else {
     plan = flv_replay_plan_at(&c->replay, t->train->batch - given);
     FLV_TRY(collect_fresh(t, &plan, threads, err));

@@ -17,8 +17,6 @@ enum { MIXTURE, COMPONENT };
   X(REAL, early_stop, "0", 0, 1, "",                                                               \
     "probability that a trajectory is made to end after a number of actions drawn uniformly")      \
   X(INT, early_from, "1", 1, 1000000, "", "least of these numbers")                                \
-  X(INT, min_actions, "0", 0, 1000000, "",                                                         \
-    "actions before which the exit is not taken, though P_F may give it probability")              \
   X(REAL, temperature, "1", 1e-3, 1e3, "", "divides the logits, at the start")                     \
   X(REAL, temperature_end, "1", 1e-3, 1e3, "", "and at the end")                                   \
   X(REAL, exit_bias, "0", -100, 100, "", "subtracted from the exit action's logit, at the start")  \
@@ -64,7 +62,6 @@ flv_explore flv_explore_at(const void *cfg, int64_t iteration, int64_t iteration
       .stop_gamma = c->stop_gamma,
       .early_stop = c->early_stop,
       .early_from = c->early_from,
-      .min_actions = c->min_actions,
       .component = c->record == COMPONENT,
       .heads = c->heads,
   };
@@ -87,10 +84,6 @@ flv_status flv_explore_check(const void *cfg, const flv_env *env, flv_error *err
     return flv_fail(err, FLV_EINVAL,
                     "exploration.early_from is %d, but '%s' has at most %d actions before the exit",
                     c->early_from, env->name, env->max_length - 1);
-  if (c->min_actions > 0 && (env->exit_action < 0 || c->min_actions > env->max_length - 1))
-    return flv_fail(err, FLV_EINVAL,
-                    "exploration.min_actions is %d, but '%s' has at most %d actions before an exit",
-                    c->min_actions, env->name, env->exit_action < 0 ? 0 : env->max_length - 1);
   return FLV_OK;
 }
 

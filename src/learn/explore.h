@@ -18,10 +18,6 @@
 // where the exit is legal. What is recorded is the log-probability of its actions given k, so of
 // that exit 0. The released code for molecules does so.
 //
-// min_actions: a trajectory does not exit before so many actions; behaviour is then that of above
-// given that the exit is not taken. With an environment where it is legal, P_F still gives it
-// probability: the released code for molecules trains so.
-//
 // The exit bias is what the paper's appendix D.1 calls the scalar subtracted from the logits (its
 // released code subtracts it from the exit logit alone). Each of the three goes from its start to
 // its end over the first `until` of the iterations; the released code's never-annealed bias is
@@ -41,7 +37,7 @@ typedef struct flv_explore {
   double epsilon, temperature, exit_bias; // as of this iteration
   double stop_gamma;
   double early_stop;
-  int early_from, min_actions;
+  int early_from;
   bool component; // of the mixture is recorded
   bool active;    // false: behaviour is P_F itself, or its head
   int heads;

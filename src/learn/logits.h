@@ -9,11 +9,15 @@
 //             P_F(a)    = sigmoid(-l_exit) softmax over legal a != exit,
 //           and P_F(exit) = 1 where nothing else is legal
 //
-// Both are one softmax over action logits u: u_a = l_a, but gated
+//   unmasked  as joint, but where the exit is not legal P_F gives it probability all the same while
+//           a batch is trained on. It is never taken there: behaviour is P_F given that it is not,
+//           and so is the sampler that is evaluated. The released code for molecules trains so.
+//
+// All are one softmax over action logits u: u_a = l_a, but gated
 //   u_exit = l_exit + log sum_{legal a != exit} exp(l_a)
 // where there is such an a. So temperature and bias of the behaviour policy,
 // flows of edges and everything else that speaks of logits means u, and tempering is P_F^(1/T) for
-// both.
+// all.
 #ifndef FLUVIAL_LEARN_LOGITS_H
 #define FLUVIAL_LEARN_LOGITS_H
 

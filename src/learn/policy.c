@@ -30,6 +30,7 @@ flv_status flv_policy_init(flv_policy *policy, const flv_env *env, const flv_com
   if (!p.net) return flv_fail(err, FLV_ENOMEM, "out of memory for the policy's network");
   const flv_policy_shared shared = impl->record(&p, cfg);
   p.gated = shared.exit == FLV_EXIT_GATED && env->exit_action >= 0;
+  p.unmasked = shared.exit == FLV_EXIT_UNMASKED && env->exit_action >= 0;
   mark_outputs(&p);
   p.n_params = p.net->n_params + 16;
   p.params = p.net->failed ? NULL : flv_alloc(p.n_params * sizeof *p.params);

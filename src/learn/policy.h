@@ -19,7 +19,7 @@ typedef struct flv_policy {
   flv_net *net;
   unsigned needs;       // FLV_NEEDS_* that it was made for
   bool tabular;         // networks read the state's index instead of its observation
-  bool gated;           // how the exit's logit is read (learn/logits.h)
+  bool gated, unmasked; // how the exit's logit is read (learn/logits.h)
   int pf;               // buffer of P_F logits [rows, n_actions]
   int n_heads, heads;   // further heads of P_F; buffer of their logits [rows, n_heads, n_actions]
   int pb;               // buffer of P_B logits [rows, n_back]; -1: P_B is fixed

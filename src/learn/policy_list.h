@@ -19,11 +19,12 @@ FLV_POLICIES(FLV_POLICY_DECLARE)
 // Keys that policies share: where P_B comes from, and how the exit's logit is read.
 enum { FLV_PB_LEARNED, FLV_PB_TIED, FLV_PB_UNIFORM, FLV_PB_MAX_ENTROPY };
 #define FLV_PB_WORDS "learned|tied|uniform|max_entropy"
-enum { FLV_EXIT_JOINT, FLV_EXIT_GATED };
-#define FLV_EXIT_WORDS "joint|gated"
+enum { FLV_EXIT_JOINT, FLV_EXIT_GATED, FLV_EXIT_UNMASKED };
+#define FLV_EXIT_WORDS "joint|gated|unmasked"
 #define FLV_EXIT_HELP                                                                              \
   "how P_F ends: a softmax over all actions, or P_F(exit) = sigmoid of its logit and a softmax "   \
-  "over the others"
+  "over the others; unmasked: joint, but P_F in a loss gives the exit probability even where it "  \
+  "is not legal, and never taken (released code for molecules)"
 
 typedef struct flv_policy_shared {
   int p_b, exit;

@@ -21,6 +21,7 @@ flv_status flv_sampler_init(flv_sampler *sampler, const flv_batch *batch, flv_er
                             FLV_SLOT(s.stop, n),
                             FLV_SLOT(s.log_one, s.env->n_actions),
                             FLV_SLOT(s.pi_one, s.env->n_actions),
+                            FLV_SLOT(s.mask_one, s.env->n_actions),
                             FLV_SLOT(s.pi, (size_t)batch->max_rows * (size_t)s.env->n_actions)};
   s.block = flv_bind(sizeof slots / sizeof *slots, slots);
   if (!s.block)
@@ -90,15 +91,38 @@ typedef struct chances {
   const double *log_p, *pi; // [n_actions]
 } chances;
 
+static bool shut(const flv_batch *b, int row) { return b->unmasked && b->shut[row]; }
+
+// The legal actions at a row.
+static const uint8_t *legal(flv_sampler *s, const flv_batch *b, int row) {
+  const size_t a = (size_t)s->env->n_actions;
+  const uint8_t *mask = b->mask + (size_t)row * a;
+  if (!shut(b, row)) return mask;
+  memcpy(s->mask_one, mask, a);
+  s->mask_one[s->env->exit_action] = 0;
+  return s->mask_one;
+}
+
+// In place: given that the exit is not taken.
+static void close_exit(const flv_env *env, double *log_p) {
+  log_p[env->exit_action] = -HUGE_VAL;
+  const double others = flv_logsumexp(env->n_actions, log_p);
+  for (int a = 0; a < env->n_actions; a++) log_p[a] -= others;
+}
+
 static chances chances_at(flv_sampler *s, const flv_batch *b, const flv_policy *policy,
                           const flv_explore *explore, int head, int row) {
   const size_t r = (size_t)row, a = (size_t)s->env->n_actions;
-  const uint8_t *mask = b->mask + r * a;
-  if (explore->heads == 0)
+  if (explore->heads == 0 && !shut(b, row))
     return (chances){b->log_pf + r * a, explore->active ? behaviour(s, b, explore, row) : NULL};
-  const size_t at = (r * (size_t)policy->n_heads + (size_t)head) * a;
-  flv_policy_log_pf(policy, b->acts.value[policy->heads] + at, mask, s->log_one);
-  if (explore->active) flv_explore_pi(explore, s->env, s->log_one, mask, s->pi_one);
+  if (explore->heads > 0) {
+    const size_t at = (r * (size_t)policy->n_heads + (size_t)head) * a;
+    flv_policy_log_pf(policy, b->acts.value[policy->heads] + at, b->mask + r * a, s->log_one);
+  } else {
+    memcpy(s->log_one, b->log_pf + r * a, a * sizeof *s->log_one);
+  }
+  if (shut(b, row)) close_exit(s->env, s->log_one);
+  if (explore->active) flv_explore_pi(explore, s->env, s->log_one, legal(s, b, row), s->pi_one);
   return (chances){s->log_one, explore->active ? s->pi_one : NULL};
 }
 
@@ -108,33 +132,10 @@ int flv_sampler_choose(flv_sampler *sampler, const flv_batch *batch, const flv_p
   flv_sampler *s = sampler;
   const int n = s->env->n_actions;
   if (explore->component && u[1] < explore->epsilon)
-    return flv_sampler_choose_uniformly(s, explore, batch->mask + (size_t)row * (size_t)n, u,
-                                        log_pi);
+    return flv_sampler_choose_uniformly(s, explore, legal(s, batch, row), u, log_pi);
   const chances c = chances_at(s, batch, policy, explore, head, row);
   const int action = c.pi ? draw(n, c.pi, u[0]) : draw_log(n, c.log_p, u[0]);
   *log_pi = c.pi ? log(c.pi[action]) : c.log_p[action];
-  return action;
-}
-
-// The same given that it is not the exit.
-static int choose_to_go_on(flv_sampler *s, const flv_batch *batch, const flv_policy *policy,
-                           const flv_explore *explore, int head, int row, const double u[2],
-                           double *log_pi) {
-  const size_t n = (size_t)s->env->n_actions;
-  if (explore->component && u[1] < explore->epsilon) {
-    flv_explore_uniform(explore, s->env, batch->mask + (size_t)row * n, s->pi_one);
-  } else {
-    const chances c = chances_at(s, batch, policy, explore, head, row);
-    if (!c.pi)
-      flv_exp_row((int)n, c.log_p, s->pi_one);
-    else if (c.pi != s->pi_one)
-      memcpy(s->pi_one, c.pi, n * sizeof *s->pi_one);
-  }
-  s->pi_one[s->env->exit_action] = 0.0;
-  double rest = 0.0;
-  for (size_t k = 0; k < n; k++) rest += s->pi_one[k];
-  const int action = draw((int)n, s->pi_one, u[0] * rest);
-  *log_pi = log(s->pi_one[action]) - log(rest);
   return action;
 }
 
@@ -200,21 +201,13 @@ static void start(flv_sampler *s, flv_batch *b, int n) {
   }
 }
 
-static bool goes_on(const uint8_t *mask, int n, int exit) {
-  return memchr(mask, 1, (size_t)exit) || memchr(mask + exit + 1, 1, (size_t)(n - exit - 1));
-}
-
 // An action for trajectory i at a row, with `taken` actions behind it.
 static int next_action(flv_sampler *s, const flv_batch *b, const flv_policy *policy,
                        const flv_explore *explore, int i, int taken, int row, const double u[2],
                        double *log_pi) {
-  const int exit = s->env->exit_action, n = s->env->n_actions;
-  const uint8_t *mask = b->mask + (size_t)row * (size_t)n;
   *log_pi = 0.0;
-  if (taken >= s->stop[i] && mask[exit]) return exit;
-  // Where there is nothing but the exit, it is taken.
-  if (taken < explore->min_actions && mask[exit] && goes_on(mask, n, exit))
-    return choose_to_go_on(s, b, policy, explore, s->head[i], row, u, log_pi);
+  const int exit = s->env->exit_action;
+  if (taken >= s->stop[i] && legal(s, b, row)[exit]) return exit;
   return flv_sampler_choose(s, b, policy, explore, s->head[i], row, u, log_pi);
 }
 

@@ -21,7 +21,10 @@ typedef struct flv_sampler { // working memory of one step of all trajectories
   uint64_t filling;               // of the batch, to which they belong
   int32_t *head;                  // [max_n] of P_F that samples the trajectory, if there are any
   int32_t *stop;                  // [max_n] actions after which it is made to end
-  double *log_one, *pi_one; // [n_actions] at one state: of a head; behaviour of it, or uniform
+  // [n_actions] at one state: of a head, or given that the exit is not taken; behaviour of that, or
+  // uniform; legal actions
+  double *log_one, *pi_one;
+  uint8_t *mask_one;
   void *block;
 } flv_sampler;
 

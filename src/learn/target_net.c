@@ -48,6 +48,7 @@ void flv_target_net_free(flv_target_net *target) {
 void flv_target_net_evaluate(flv_target_net *target, const flv_batch *batch, int threads) {
   flv_batch *shadow = &target->batch;
   flv_batch_clear(shadow);
+  shadow->unmasked = batch->unmasked;
   memcpy(shadow->rows.states, batch->rows.states, (size_t)batch->rows.n * batch->rows.state_size);
   shadow->rows.n = batch->rows.n;
   for (int r = 0; batch->acts.change && r < batch->rows.n; r++)

@@ -79,9 +79,9 @@ says "the program 'sleep 60' gave no answer to " err
 
 # ---- the example, as its configuration has it
 cd "$source" || exit 1
-"$bin" train configs/molecule_program.yaml --set iterations=10 --set eval_every=10 --set eval_samples=100 \
+"$bin" train configs/molecules.yaml --set iterations=10 --set eval_every=10 --set eval_samples=100 \
   --out "$work/example" --quiet >"$work/out" 2>"$work/err" </dev/null
 code=$?
 cd "$work" || exit 1
-[ "$code" -eq 0 ] || fail 'configs/molecule_program.yaml'
+[ "$code" -eq 0 ] || fail 'configs/molecules.yaml'
 finish

@@ -7,18 +7,24 @@
 //   engine full       a whole run: 128x128 off-policy TB, untied networks, 10^6 trajectories
 //   engine graphs [K] graphs of 5 and 20 variables under a flat reward: TB, the graph network and a
 //                     multilayer perceptron; only line K
+//   engine molecules [VOCABULARY [WEIGHTS]]  molecules: TB, the published policy (256 wide, 10
+//                     steps) and reward network; without WEIGHTS random ones of its shapes, without
+//                     VOCABULARY examples/molecules/fragments.json
 //
 // common/floor.h says what the floor is; its rate is measured beside the iterations.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/parallel.h"
 #include "fluvial/fluvial.h"
 #include "base/lapack.h"
 #include "common/floor.h"
+#include "common/weights.h"
+#include "reward/molecule_scores.h"
 
 static int die(const flv_error *err) {
   fprintf(stderr, "bench: %s\n", err->text);
@@ -175,6 +181,49 @@ static void graphs(int only) {
   }
 }
 
+static double nodes_of(const flv_trainer *t) {
+  const flv_batch *b = &t->batch;
+  const int nodes = t->policy.net->tree.nodes;
+  double n = 0.0;
+  for (int i = 0; i < b->rows.n * nodes; i++) n += b->acts.trees.node[i] >= 0;
+  return n;
+}
+
+// 50,000 iterations of 4 are the published training. How many rows stand for how many nodes of
+// distinct states is that of the last iteration; how often a reward was known, of all.
+static void molecules(const char *vocabulary, const char *weights) {
+  static const char *const batches[] = {"4", "64"};
+  const int cores = flv_cores() > 1 ? 2 : 1;
+  const double rate[2] = {bench_matrix_rate(1), bench_matrix_rate(cores)};
+  printf("matrix product, one core: %.1f GFLOP/s alone, %.1f with %d at work\n", rate[0] / 1e9,
+         rate[1] / 1e9, cores);
+  printf("batch,threads,ms_per_iteration,states,distinct,nodes,paths,floor_ms,fraction_of_floor,"
+         "states_per_s,rewards_asked,rewards_computed\n");
+  for (int k = 0; k < 2 * cores; k++) {
+    const int threads = k % cores + 1;
+    const char *const settings[][2] = {{"env", "fragments"},
+                                       {"env.path", vocabulary},
+                                       {"env.stem_types", "published"},
+                                       {"reward", "molecule_network"},
+                                       {"reward.path", weights},
+                                       {"reward.precision", "single"},
+                                       {"reward.exponent", "10"},
+                                       {"policy", "fragment_network"},
+                                       {"batch", batches[k / cores]},
+                                       {"optimiser.lr", "5e-4"}};
+    flv_trainer *t = make(sizeof settings / sizeof *settings, settings, threads);
+    const timing m = measure(t, 20, 0, 10.0);
+    const flv_molecule_counts counts = flv_molecule_scores_counts(t->reward);
+    printf("%s,%d,%.2f,%.0f,%.0f,%.0f,%d,%.2f,%.2f,%.0f,%lld,%lld\n", batches[k / cores], threads,
+           m.ms, m.states, m.distinct, nodes_of(t), t->batch.acts.trees.n,
+           floor_ms(&m, rate[threads - 1], threads),
+           floor_ms(&m, rate[threads - 1], threads) / m.ms, 1e3 * m.states / m.ms,
+           (long long)counts.asked, (long long)counts.scored);
+    fflush(stdout);
+    flv_trainer_free(t);
+  }
+}
+
 // The rate is measured every PROBE iterations, outside the run's time, as the machine's speed
 // changes over minutes.
 static void full_run(int iterations) {
@@ -225,7 +274,12 @@ int main(int argc, char **argv) {
     interning();
   else if (argc > 1 && strcmp(argv[1], "graphs") == 0)
     graphs(argc > 2 ? atoi(argv[2]) : 0);
-  else if (argc > 1 && strcmp(argv[1], "full") == 0)
+  else if (argc > 1 && strcmp(argv[1], "molecules") == 0) {
+    char temporary[BENCH_WEIGHTS_PATH] = "";
+    molecules(argc > 2 ? argv[2] : "examples/molecules/fragments.json",
+              argc > 3 ? argv[3] : bench_weights(temporary));
+    if (temporary[0]) unlink(temporary);
+  } else if (argc > 1 && strcmp(argv[1], "full") == 0)
     full_run(argc > 2 ? atoi(argv[2]) : 15625);
   else {
     interning();

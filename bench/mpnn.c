@@ -16,7 +16,7 @@
 #include "base/clock.h"
 #include "base/parallel.h"
 #include "base/rng.h"
-#include "io/safetensors.h"
+#include "common/weights.h"
 #include "nn/blas.h"
 #include "reward/mpnn.h"
 
@@ -74,41 +74,6 @@ static void make_graphs(graphs *g) {
   g->all = (flv_atom_graphs){MOLECULES, g->first_atom, g->first_edge, g->x, g->edge};
 }
 
-// ---- weights
-
-enum { D = 64, E = 128 };
-
-static void write_weights(const char *path) {
-  static flv_tensor t[] = {{"lin0.weight", FLV_F32, 2, {D, FLV_ATOM_FEATURES}, NULL},
-                           {"lin0.bias", FLV_F32, 1, {D}, NULL},
-                           {"conv.root", FLV_F32, 2, {D, D}, NULL},
-                           {"conv.bias", FLV_F32, 1, {D}, NULL},
-                           {"conv.nn.0.weight", FLV_F32, 2, {E, FLV_BOND_FEATURES}, NULL},
-                           {"conv.nn.0.bias", FLV_F32, 1, {E}, NULL},
-                           {"conv.nn.2.weight", FLV_F32, 2, {D * D, E}, NULL},
-                           {"conv.nn.2.bias", FLV_F32, 1, {D * D}, NULL},
-                           {"gru.weight_ih_l0", FLV_F32, 2, {3 * D, D}, NULL},
-                           {"gru.weight_hh_l0", FLV_F32, 2, {3 * D, D}, NULL},
-                           {"gru.bias_ih_l0", FLV_F32, 1, {3 * D}, NULL},
-                           {"gru.bias_hh_l0", FLV_F32, 1, {3 * D}, NULL},
-                           {"set2set.lstm.weight_ih_l0", FLV_F32, 2, {4 * D, 2 * D}, NULL},
-                           {"set2set.lstm.weight_hh_l0", FLV_F32, 2, {4 * D, D}, NULL},
-                           {"set2set.lstm.bias_ih_l0", FLV_F32, 1, {4 * D}, NULL},
-                           {"set2set.lstm.bias_hh_l0", FLV_F32, 1, {4 * D}, NULL},
-                           {"lin3.weight", FLV_F32, 2, {1, 2 * D}, NULL},
-                           {"lin3.bias", FLV_F32, 1, {1}, NULL}};
-  enum { N = sizeof t / sizeof *t };
-  flv_error err = {0};
-  for (int i = 0; i < N; i++) {
-    const int n = (int)(t[i].dim[0] * (t[i].n_dims > 1 ? t[i].dim[1] : 1));
-    float *value = t[i].data = malloc((size_t)n * sizeof *value);
-    must(value != NULL, "out of memory");
-    for (int k = 0; k < n; k++) value[k] = (float)draw(i, k, 2001) * 1e-4f - 0.1f;
-  }
-  must(flv_safetensors_write(path, N, t, 0, NULL, &err) == FLV_OK, err.text);
-  for (int i = 0; i < N; i++) free(t[i].data);
-}
-
 // ---- times
 
 typedef struct operands {
@@ -158,17 +123,11 @@ static void measure(const char *path, flv_dtype precision, int threads, const gr
 }
 
 int main(int argc, char **argv) {
-  char temporary[] = "/tmp/fluvial_mpnn_XXXXXX";
-  const char *path = argc > 1 ? argv[1] : temporary;
+  char temporary[BENCH_WEIGHTS_PATH];
+  const char *path = argc > 1 ? argv[1] : bench_weights(temporary);
   graphs *g = calloc(1, sizeof *g);
   must(g != NULL, "out of memory");
   make_graphs(g);
-  if (argc < 2) {
-    const int fd = mkstemp(temporary);
-    must(fd >= 0, "cannot make a temporary file");
-    close(fd);
-    write_weights(temporary);
-  }
   printf("%d molecules, on average %.1f atoms and %.1f bonds\n", MOLECULES,
          (double)g->first_atom[MOLECULES] / MOLECULES,
          (double)g->first_edge[MOLECULES] / 2 / MOLECULES);

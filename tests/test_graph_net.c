@@ -190,7 +190,7 @@ static void flops(void **state) {
   flv_net *net = program(3, FLV_ACT_NONE);
   // w at edges, w, m and the calm layer at nodes, w and the head at states
   const double want = 2.0 * (50 * W * W + 3 * 20 * 3 * W * W + 20 * (W * W + 3 * W));
-  assert_true(fabs(flv_net_flops(net, 20.0, 50.0) - want) < 0.5);
+  assert_true(fabs(flv_net_flops(net, 20.0, 60.0, 50.0) - want) < 0.5);
   flv_net_free(net);
 }
 

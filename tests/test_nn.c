@@ -359,7 +359,7 @@ static void initial_weights(void **state) {
     }
   }
   const int weights = 2 * 20 * 20 + 20 * 17 + 17 * 5 + 20 * 4 + 17 + 20 * 6 + 20 * 2;
-  assert_true(fabs(flv_net_flops(net, 7.0, 0.0) - 7.0 * 2.0 * weights) < 0.5);
+  assert_true(fabs(flv_net_flops(net, 7.0, 0.0, 0.0) - 7.0 * 2.0 * weights) < 0.5);
   flv_free(a);
   flv_free(b);
   flv_net_free(net);

@@ -373,9 +373,9 @@ void flv_net_output(flv_net *net, int y) {
 
 void flv_net_mark(flv_net *net) { net->mark = net->n_ops; }
 
-double flv_net_flops(const flv_net *net, double states, double edges) {
+double flv_net_flops(const flv_net *net, double states, double nodes, double edges) {
   const double rows[] = {[FLV_PER_STATE] = states,
-                         [FLV_PER_NODE] = states * net->n_nodes,
+                         [FLV_PER_NODE] = nodes,
                          [FLV_PER_EDGE] = edges,
                          [FLV_PER_NET] = 0.0};
   double flops = 0.0;

@@ -319,9 +319,10 @@ int flv_net_deal(flv_net *net, int x, int x2);
 void flv_net_output(flv_net *net, int y);
 void flv_net_mark(flv_net *net);
 
-// Flops of the matrix products (LINEAR) of one forward pass over `states` states with `edges` edges
-// in all, tables apart; a backward pass makes twice as many. For the floor of a benchmark.
-double flv_net_flops(const flv_net *net, double states, double edges);
+// Flops of the matrix products (LINEAR) of one forward pass over so many rows per state, node and
+// edge (of trees: slot) in all, tables apart; a backward pass makes twice as many. For the floor of
+// a benchmark.
+double flv_net_flops(const flv_net *net, double states, double nodes, double edges);
 
 // Initial weights by init and scale of each tensor, addressed by (seed, tensor, entry); layers:
 // uniform in +-1/sqrt(fan_in) for weights and biases, as PyTorch's Linear does (fan_in = n_features

@@ -27,6 +27,7 @@ typedef struct scorer {
   double *p;     // [batch]
   int32_t *before;
   int n_before;
+  flv_molecule_counts counts; // since it was taken
 } scorer;
 
 typedef struct molecule_scores { // flv_reward.self
@@ -36,6 +37,7 @@ typedef struct molecule_scores { // flv_reward.self
   pthread_mutex_t lock;     // of the list
   pthread_cond_t returned;
   scorer *idle;
+  flv_molecule_counts counts; // of scorers that were given back
 } molecule_scores;
 
 // ---- scorers ----
@@ -98,6 +100,9 @@ static scorer *take(molecule_scores *self) {
 
 static void give_back(molecule_scores *self, scorer *s) {
   pthread_mutex_lock(&self->lock);
+  self->counts.asked += s->counts.asked;
+  self->counts.scored += s->counts.scored;
+  s->counts = (flv_molecule_counts){0, 0};
   s->next = self->idle;
   self->idle = s;
   pthread_cond_signal(&self->returned);
@@ -131,6 +136,7 @@ static flv_status ask(molecule_scores *self, scorer *s, double *log_r, flv_error
   const flv_scoring *rule = &self->rule;
   for (int k = 0; k < s->n; k++) s->p[k] = (double)NAN; // what is not written is found out
   if (s->n > 0) FLV_TRY(rule->score(rule->self, s->scratch, s->n, s->x, s->p, err));
+  s->counts.scored += s->n;
   for (int k = 0; k < s->n; k++) FLV_TRY(check(rule, &s->x[k], s->p[k], err));
   for (int k = 0; k < s->n; k++) {
     flv_key_cache_put(self->cache, s->want[k].key, s->p[k]);
@@ -169,6 +175,7 @@ static flv_status score_all(molecule_scores *self, scorer *s, int n, const void 
     uint64_t key[2];
     log_r[i] = 0.0; // of nothing
     if (state->n == 0) continue;
+    s->counts.asked++;
     flv_molecules_assemble(&s->molecules, state);
     flv_molecules_key(&s->molecules, self->rule.tell, key);
     if (flv_key_cache_get(self->cache, key, &log_r[i])) continue;
@@ -247,6 +254,10 @@ flv_status flv_molecule_scores_reward(flv_reward *reward, const flv_scoring *rul
                          .bind = molecule_scores_bind,
                          .free_self = molecule_scores_free};
   return FLV_OK;
+}
+
+flv_molecule_counts flv_molecule_scores_counts(const flv_reward *reward) {
+  return ((const molecule_scores *)reward->self)->counts;
 }
 
 // ---- texts ----

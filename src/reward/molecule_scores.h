@@ -42,6 +42,13 @@ typedef struct flv_scoring {
 flv_status flv_molecule_scores_reward(flv_reward *reward, const flv_scoring *rule, double exponent,
                                       flv_error *err);
 
+// How often such a reward was asked for p of a molecule, and how often the rule was: the rest was
+// kept, or the same molecule of one call. Not while it is being asked.
+typedef struct flv_molecule_counts {
+  int64_t asked, scored;
+} flv_molecule_counts;
+flv_molecule_counts flv_molecule_scores_counts(const flv_reward *reward);
+
 // Keys of rewards whose numbers come from the user.
 #define FLV_MOLECULE_SCORE_KEYS(X)                                                                 \
   X(REAL, r_min, "1e-6", 0, 1e9, "",                                                               \

@@ -41,7 +41,7 @@ static inline int twin_edges_before(const twin *t, int state) {
 
 static inline int twin_rows(const twin *t, int b) {
   if (t->net->per[b] == FLV_PER_NET) return t->net->table_rows[b];
-  if (t->net->is_tree && t->net->per[b] != FLV_PER_STATE)
+  if (t->net->kind == FLV_INPUT_TREES && t->net->per[b] != FLV_PER_STATE)
     return t->net->per[b] == FLV_PER_NODE ? t->tree->n : t->tree->first_slot[t->tree->n];
   if (t->net->per[b] == FLV_PER_NODE) return t->rows * t->net->n_nodes;
   return t->net->per[b] == FLV_PER_EDGE ? twin_edges_before(t, t->rows) : t->rows;
@@ -110,7 +110,7 @@ static inline void twin_linear_row(twin *t, const flv_op *op, int row, int state
     double v = op->b < 0 ? 0.0 : tensor(t, op->b)[j];
     for (int a = 0; a < op->n; a++) {
       const flv_operand *o = &op->x[a];
-      if (o->w < 0 && o->table < 0 && t->net->is_tree) {
+      if (o->w < 0 && o->table < 0 && t->net->kind == FLV_INPUT_TREES) {
         v += twin_tree_gather(t, o, t->net->per[op->y], row, j);
         continue;
       }
@@ -133,9 +133,9 @@ static inline void twin_linear(twin *t, const flv_op *op) {
     const bool pairs = rows == d * d;
     twin_linear_row(t, op, r, -1, pairs ? -1 : r, -1, pairs ? r / d : -1, pairs ? r % d : -1);
   }
-  for (int r = 0; t->net->is_tree && rows == 0 && r < twin_rows(t, op->y); r++)
+  for (int r = 0; t->net->kind == FLV_INPUT_TREES && rows == 0 && r < twin_rows(t, op->y); r++)
     twin_linear_row(t, op, r, -1, -1, -1, -1, -1);
-  for (int s = 0; rows == 0 && !t->net->is_tree && s < t->rows; s++) {
+  for (int s = 0; rows == 0 && t->net->kind != FLV_INPUT_TREES && s < t->rows; s++) {
     if (per == FLV_PER_STATE) twin_linear_row(t, op, s, s, -1, -1, -1, -1);
     for (int i = 0; per == FLV_PER_NODE && i < d; i++)
       twin_linear_row(t, op, s * d + i, s, i, -1, -1, -1);
@@ -237,7 +237,7 @@ static inline void twin_gelu(twin *t, const flv_op *op) {
 }
 
 static inline void twin_mean(twin *t, const flv_op *op) {
-  if (t->net->is_tree) {
+  if (t->net->kind == FLV_INPUT_TREES) {
     twin_tree_mean(t, op);
     return;
   }
@@ -300,8 +300,9 @@ static inline void bench_fill(bench *b, int rows) {
     b->acts.hot[i] = padded(i / net->n_hot, net->n_hot, i % net->n_hot)
                          ? -1
                          : (int32_t)((1.0 + uniform(1, (uint32_t)i)) / 2.0 * net->n_features);
-  for (int s = 0; net->is_tree && s < rows; s++) draw_tree(net, s, b->acts.hot + s * net->n_hot);
-  for (int s = 0; net->n_nodes > 0 && net->n_positions == 0 && !net->is_tree && s < rows; s++)
+  for (int s = 0; net->kind == FLV_INPUT_TREES && s < rows; s++)
+    draw_tree(net, s, b->acts.hot + s * net->n_hot);
+  for (int s = 0; net->kind == FLV_INPUT_GRAPHS && s < rows; s++)
     draw_graph(net, s, b->acts.hot + s * net->n_hot);
   for (int i = 0; i < rows * net->n_positions; i++) {
     const int p = i % net->n_positions, symbols = net->n_features / net->n_positions;
@@ -330,7 +331,8 @@ static inline bench bench_new(flv_net *net, int rows) {
   for (int y = 0; y < net->n_buffers; y++) {
     const int most[] = {[FLV_PER_STATE] = rows,
                         [FLV_PER_NODE] = rows * net->n_nodes,
-                        [FLV_PER_EDGE] = rows * net->n_hot * (net->is_tree ? net->tree.slots : 1),
+                        [FLV_PER_EDGE] = rows * net->n_hot *
+                                         (net->kind == FLV_INPUT_TREES ? net->tree.slots : 1),
                         [FLV_PER_NET] = net->table_rows[y]};
     const size_t n = (size_t)most[net->per[y]] * (size_t)net->width[y];
     b.twin.value[y] = flv_alloc(n * sizeof(double));

@@ -17,7 +17,7 @@
 #include "base/rng.h"
 #include "net_twin.h"
 #include "nn/blas.h"
-#include "nn/few_rows.h"
+#include "nn/small_products.h"
 #include "nn/net.h"
 #include "nn/ops.h"
 
@@ -412,14 +412,14 @@ static void few_rows_are_right(void **state) {
   const int widths[] = {1, 2, 3, 7, 15, 16, 17, 20, 32, 33, 48, 63, 80};
   for (int i = 0; i < ROWS * IN; i++) x[i] = (float)(i * 7 % 23) / 11.0f - 1.0f;
   for (int i = 0; i < IN * MOST; i++) w[i] = (float)(i * 5 % 29) / 13.0f - 1.0f;
-  if (!flv_few_rows(1, IN, MOST, false, x, w, y)) {
+  if (!flv_small_product(1, IN, MOST, false, x, w, y)) {
     print_message("skipped: no kernel for this machine\n");
     skip();
   }
   for (size_t v = 0; v < 2 * sizeof widths / sizeof *widths; v++)
     for (int rows = 1, n = widths[v / 2], add = v % 2; rows <= FLV_FEW_ROWS; rows++) {
       for (int i = 0; i < ROWS * n; i++) y[i] = 9.0f;
-      const bool done = flv_few_rows(rows, IN, n, add, x, w, y);
+      const bool done = flv_small_product(rows, IN, n, add, x, w, y);
       assert_true(done);
       for (int i = 0; done && i < ROWS * n; i++) {
         double sum = add ? 9.0 : 0.0;
@@ -427,8 +427,8 @@ static void few_rows_are_right(void **state) {
         assert_true(fabs((double)y[i] - (i < rows * n ? sum : 9.0)) < 1e-4);
       }
     }
-  assert_false(flv_few_rows(FLV_FEW_ROWS + 1, FLV_FEW_TERMS + 1, 16, false, x, w, y));
-  assert_true(flv_few_rows(FLV_FEW_ROWS + 1, IN, 15, false, x, w, y));
+  assert_false(flv_small_product(FLV_FEW_ROWS + 1, FLV_SMALL_TERMS + 1, 16, false, x, w, y));
+  assert_true(flv_small_product(FLV_FEW_ROWS + 1, IN, 15, false, x, w, y));
 }
 
 static bool near_product(bool turned, int rows, int in, int n, bool add, const float *x,
@@ -454,7 +454,7 @@ static void few_weights_are_right(void **state) {
   static float x[MOST], w[MOST], y[MOST];
   for (int i = 0; i < MOST; i++) x[i] = (float)(i * 7 % 23) / 11.0f - 1.0f;
   for (int i = 0; i < MOST; i++) w[i] = (float)(i * 5 % 29) / 13.0f - 1.0f;
-  if (!flv_few_weights(1, 16, 16, false, x, w, y)) {
+  if (!flv_small_gradient(1, 16, 16, false, x, w, y)) {
     print_message("skipped: no kernel for this machine\n");
     skip();
   }
@@ -462,16 +462,16 @@ static void few_weights_are_right(void **state) {
     const int rows = shapes[s / 2][0], in = shapes[s / 2][1], n = shapes[s / 2][2];
     const bool add = s % 2;
     for (int i = 0; i < MOST; i++) y[i] = 0.5f;
-    assert_true(flv_few_rows(rows, in, n, add, x, w, y));
+    assert_true(flv_small_product(rows, in, n, add, x, w, y));
     assert_true(near_product(false, rows, in, n, add, x, w, y));
     assert_true(y[rows * n] == 0.5f);
     for (int i = 0; i < MOST; i++) y[i] = 0.5f;
-    assert_true(flv_few_weights(rows, in, n, add, x, w, y));
+    assert_true(flv_small_gradient(rows, in, n, add, x, w, y));
     assert_true(near_product(true, in, rows, n, add, x, w, y));
     assert_true(y[in * n] == 0.5f);
   }
-  assert_false(flv_few_weights(1, FLV_FEW_TERMS + 1, 16, false, x, w, y));
-  assert_false(flv_few_weights(1, 16, 15, false, x, w, y));
+  assert_false(flv_small_gradient(1, FLV_SMALL_TERMS + 1, 16, false, x, w, y));
+  assert_false(flv_small_gradient(1, 16, 15, false, x, w, y));
 }
 
 static void blas_is_right(void **state) {

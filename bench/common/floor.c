@@ -54,10 +54,10 @@ double bench_iteration_flops(const flv_trainer *t) {
   const flv_batch *b = &t->batch;
   const flv_net *net = t->policy.net;
   const flv_tree_rows *trees = &b->acts.trees;
-  const bool graphs = net->n_nodes > 0 && net->n_positions == 0 && !net->is_tree;
-  const double nodes = net->is_tree ? trees->n : (double)b->rows.n * net->n_nodes;
-  const double edges = net->is_tree ? trees->first_slot[trees->n]
-                       : graphs     ? b->acts.first_edge[b->rows.n]
-                                    : 0.0;
+  const bool graphs = net->kind == FLV_INPUT_GRAPHS;
+  const double nodes = net->kind == FLV_INPUT_TREES ? trees->n : (double)b->rows.n * net->n_nodes;
+  const double edges = net->kind == FLV_INPUT_TREES ? trees->first_slot[trees->n]
+                       : graphs                     ? b->acts.first_edge[b->rows.n]
+                                                    : 0.0;
   return (t->has_target ? 4.0 : 3.0) * flv_net_flops(net, b->rows.n, nodes, edges);
 }

@@ -7,7 +7,8 @@
 #include "exact/legacy_paths.h"
 
 bool flv_legacy_possible(const flv_trainer *trainer) {
-  return flv_fragments_of(trainer->env) && trainer->policy.net->is_tree && !trainer->policy.gated;
+  return flv_fragments_of(trainer->env) && trainer->policy.net->kind == FLV_INPUT_TREES &&
+         !trainer->policy.gated;
 }
 
 // Every kind of block with a slot more, behind its own; the empty state's has only that.

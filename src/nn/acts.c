@@ -12,7 +12,7 @@ static size_t floats_per_state(const flv_net *net, int b) {
                          [FLV_PER_NODE] = (size_t)net->n_nodes,
                          [FLV_PER_EDGE] = (size_t)net->n_hot,
                          [FLV_PER_NET] = 0};
-  if (net->is_tree && net->per[b] == FLV_PER_EDGE)
+  if (net->kind == FLV_INPUT_TREES && net->per[b] == FLV_PER_EDGE)
     return (size_t)(net->tree.nodes * net->tree.slots) * (size_t)net->width[b];
   return rows[net->per[b]] * (size_t)net->width[b];
 }
@@ -73,7 +73,7 @@ static bool is_kept(const flv_net *net, int b, bool lean) {
 // Would keeping all activations of `rows` states take too much, had each of them all edges?
 static bool must_be_lean(const flv_net *net, size_t rows) {
   size_t floats = 0;
-  if (net->n_nodes == 0 || net->is_tree) return false;
+  if (net->kind == FLV_INPUT_PLAIN || net->kind == FLV_INPUT_TREES) return false;
   for (int b = 0; b < net->n_buffers; b++) floats += floats_per_state(net, b);
   return floats > FLV_ACTS_KEPT / sizeof(float) / rows;
 }
@@ -119,7 +119,7 @@ flv_status flv_acts_init(flv_acts *acts, const flv_net *net, int max_rows, bool 
   slots[n++] = (flv_slot)FLV_SLOT(a.hot, rows * (size_t)net->n_hot);
   slots[n++] = (flv_slot)FLV_SLOT(a.first_edge, net->n_nodes > 0 ? rows + 1 : 0);
   slots[n++] = (flv_slot)FLV_SLOT(a.table, net->n_table);
-  if (net->is_tree) n += flv_tree_slots(&a.trees, &net->tree, max_rows, slots + n);
+  if (net->kind == FLV_INPUT_TREES) n += flv_tree_slots(&a.trees, &net->tree, max_rows, slots + n);
   for (int b = 0; b < net->n_buffers; b++) {
     const size_t floats = rows * floats_per_state(net, b);
     if (is_kept(net, b, a.lean)) slots[n++] = (flv_slot)FLV_SLOT(a.value[b], floats);
@@ -136,7 +136,7 @@ flv_status flv_acts_init(flv_acts *acts, const flv_net *net, int max_rows, bool 
   if (links) n += add_links(&a, net, training, slots + n);
   a.block = flv_bind(n, slots);
   if (!a.block) return FLV_ENOMEM;
-  if (net->is_tree && flv_tree_open(&a.trees, &net->tree, max_rows) != 0) {
+  if (net->kind == FLV_INPUT_TREES && flv_tree_open(&a.trees, &net->tree, max_rows) != 0) {
     flv_free(a.block);
     return FLV_ENOMEM;
   }

@@ -30,7 +30,7 @@ static void run_rows(const forward *f, int shard, int begin, int end) {
 
 static bool are_few(const flv_net *net, int rows) {
   if (net->n_nodes == 0) return rows <= FEW_ROWS;
-  return rows * net->n_nodes <= (net->n_positions > 0 ? FEW_POSITIONS : FEW_ROWS);
+  return rows * net->n_nodes <= (net->kind == FLV_INPUT_POSITIONS ? FEW_POSITIONS : FEW_ROWS);
 }
 
 static double weights_of(const forward *f) {
@@ -91,7 +91,7 @@ void flv_net_forward(const flv_net *net, const float *params, flv_acts *acts, in
                      int row0, int row1, int threads) {
   forward f = {net, params, acts, op0, op1, row0, row1 - row0};
   if (f.rows <= 0 || op0 >= op1) return;
-  if (net->is_tree) {
+  if (net->kind == FLV_INPUT_TREES) {
     if (op0 == 0)
       flv_tree_count(&acts->trees, &net->tree, acts->hot + (size_t)row0 * (size_t)net->n_hot, row0,
                      row1);
@@ -99,7 +99,7 @@ void flv_net_forward(const flv_net *net, const float *params, flv_acts *acts, in
     run_rows(&f, 0, 0, f.rows); // at once: states read rows of nodes that others brought
     return;
   }
-  if (net->n_nodes > 0 && net->n_positions == 0) count_edges(net, acts, row0, row1);
+  if (net->kind == FLV_INPUT_GRAPHS) count_edges(net, acts, row0, row1);
   if (net->n_nodes > 0 && row0 == 0) run_tables(net, params, acts);
   acts->known = row0;
   if (acts->lean) f.op0 = 0; // what comes later reads what was not kept

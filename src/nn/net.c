@@ -89,6 +89,7 @@ void flv_net_graphs(flv_net *net, int n_nodes, int n_hot) {
   net->n_hot = n_hot;
   net->n_features = n_nodes * n_nodes;
   net->n_nodes = n_nodes;
+  net->kind = FLV_INPUT_GRAPHS;
 }
 
 void flv_net_positions(flv_net *net, int n_positions, int n_features, bool start) {
@@ -100,6 +101,7 @@ void flv_net_positions(flv_net *net, int n_positions, int n_features, bool start
   net->n_features = n_features;
   net->n_positions = n_positions;
   net->n_nodes = n_positions + start;
+  net->kind = FLV_INPUT_POSITIONS;
 }
 
 void flv_net_trees(flv_net *net, const flv_tree_shape *shape) {
@@ -110,7 +112,7 @@ void flv_net_trees(flv_net *net, const flv_tree_shape *shape) {
   net->n_hot = 2 * shape->nodes;
   net->n_features = shape->nodes * (shape->kinds + shape->nodes * shape->slots + 1);
   net->n_nodes = shape->nodes;
-  net->is_tree = true;
+  net->kind = FLV_INPUT_TREES;
   net->tree = *shape;
 }
 
@@ -176,8 +178,9 @@ static bool table_for(const flv_net *net, int x, int rows) {
 static bool gathers(const flv_net *net, const flv_operand *o, flv_rows per, int n_rows) {
   const flv_rows from = net->per[o->x];
   const int d = net->n_nodes;
-  if (net->n_positions > 0 && (o->role != FLV_HERE && o->role != FLV_NODES)) return false;
-  if (net->is_tree)
+  if (net->kind == FLV_INPUT_POSITIONS && (o->role != FLV_HERE && o->role != FLV_NODES))
+    return false;
+  if (net->kind == FLV_INPUT_TREES)
     return o->role == FLV_HERE && (from == per || (per == FLV_PER_EDGE && from == FLV_PER_NODE) ||
                                    table_for(net, o->x, 1));
   const bool of_nodes = from == FLV_PER_NODE || table_for(net, o->x, d);
@@ -287,7 +290,7 @@ static bool is_row(const flv_net *net, int tensor, int width) {
 }
 
 int flv_net_tokens(flv_net *net, int tensor, int symbols, int start) {
-  if (net->n_positions == 0 || tensor < 0 || tensor >= net->n_weights || symbols < 0)
+  if (net->kind != FLV_INPUT_POSITIONS || tensor < 0 || tensor >= net->n_weights || symbols < 0)
     net->failed = true;
   if (net->failed) return -1;
   const flv_weight *w = &net->weight[tensor];
@@ -304,7 +307,7 @@ int flv_net_tokens(flv_net *net, int tensor, int symbols, int start) {
 }
 
 int flv_net_join(flv_net *net, int x, int x2) {
-  if (net->n_positions == 0 || !readable(net, x) || net->per[x] != FLV_PER_NODE ||
+  if (net->kind != FLV_INPUT_POSITIONS || !readable(net, x) || net->per[x] != FLV_PER_NODE ||
       (x2 != -1 && (!readable(net, x2) || net->per[x2] != FLV_PER_STATE)))
     net->failed = true;
   if (net->failed) return -1;
@@ -318,7 +321,7 @@ int flv_net_join(flv_net *net, int x, int x2) {
 // ---- trees ----
 
 int flv_net_lookup(flv_net *net, int tensor, flv_number number) {
-  if (!net->is_tree || tensor < 0 || tensor >= net->n_weights) net->failed = true;
+  if (net->kind != FLV_INPUT_TREES || tensor < 0 || tensor >= net->n_weights) net->failed = true;
   if (net->failed) return -1;
   const flv_weight *w = &net->weight[tensor];
   // Nothing is joined to the slot of a state without nodes, whose type is the last.
@@ -332,7 +335,8 @@ int flv_net_lookup(flv_net *net, int tensor, flv_number number) {
 }
 
 int flv_net_message(flv_net *net, int x, int x2, int x3) {
-  if (!net->is_tree || !alike(net, x, x2) || !alike(net, x, x3) || net->per[x] != FLV_PER_NODE)
+  if (net->kind != FLV_INPUT_TREES || !alike(net, x, x2) || !alike(net, x, x3) ||
+      net->per[x] != FLV_PER_NODE)
     net->failed = true;
   if (net->failed) return -1;
   flv_op op = {.id = FLV_OP_MESSAGE, .n = 3, .w = -1, .b = -1};
@@ -355,8 +359,8 @@ int flv_net_gru(flv_net *net, int gates_x, int gates_h, int h) {
 }
 
 int flv_net_deal(flv_net *net, int x, int x2) {
-  if (!net->is_tree || !readable(net, x) || !readable(net, x2) || net->per[x] != FLV_PER_EDGE ||
-      net->per[x2] != FLV_PER_STATE || net->width[x2] != 1)
+  if (net->kind != FLV_INPUT_TREES || !readable(net, x) || !readable(net, x2) ||
+      net->per[x] != FLV_PER_EDGE || net->per[x2] != FLV_PER_STATE || net->width[x2] != 1)
     net->failed = true;
   if (net->failed) return -1;
   flv_op op = {.id = FLV_OP_DEAL, .n = 2, .w = -1, .b = -1};

@@ -141,12 +141,20 @@ typedef struct flv_weight { // one tensor of the parameter block
   double scale; // sines: row i has scale sin and cos of i / 10000^(2k/cols) in columns 2k and 2k+1
 } flv_weight;
 
+// What states are to a network.
+typedef enum flv_input_kind {
+  FLV_INPUT_PLAIN,     // k-hot, or dense
+  FLV_INPUT_GRAPHS,    // lists of edges
+  FLV_INPUT_POSITIONS, // a symbol at each of some positions
+  FLV_INPUT_TREES
+} flv_input_kind;
+
 typedef struct flv_net {
   int n_ops, n_buffers, n_weights, mark;
   int n_hot, n_features, input; // input: buffer of dense observations, or -1 when k-hot
-  int n_nodes;                  // d; 0: states are no graphs
-  int n_positions;              // d, or d - 1 behind a start token; 0: nodes are no positions
-  bool is_tree;                 // states are trees of at most d nodes
+  flv_input_kind kind;
+  int n_nodes;     // d, of trees at most; 0: of plain states
+  int n_positions; // of FLV_INPUT_POSITIONS: d, or d - 1 behind a start token
   flv_tree_shape tree;
   flv_op op[FLV_NET_MAX_OPS];
   int width[FLV_NET_MAX_BUFFERS];

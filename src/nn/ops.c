@@ -6,7 +6,7 @@ const flv_op_impl flv_op_table[FLV_OP_COUNT] = {FLV_OPS(OP_ROW)};
 
 // First row of buffer b for state `row`.
 static size_t first_row(const flv_net *net, const flv_acts *acts, int b, int row) {
-  if (net->is_tree && net->per[b] != FLV_PER_STATE) {
+  if (net->kind == FLV_INPUT_TREES && net->per[b] != FLV_PER_STATE) {
     const int node = acts->trees.first_node[row];
     return (size_t)(net->per[b] == FLV_PER_NODE ? node : acts->trees.first_slot[node]);
   }
@@ -77,7 +77,7 @@ flv_call flv_call_at(const flv_net *net, const float *params, const flv_acts *ac
   c.y = values_at(net, acts, op->y, shard, row0);
   c.hot = acts->hot + (size_t)row0 * (size_t)net->n_hot;
   if (net->n_nodes > 0) c.first_edge = acts->first_edge + row0;
-  if (net->is_tree) {
+  if (net->kind == FLV_INPUT_TREES) {
     c.tree = &acts->trees;
     c.shape = &net->tree;
     c.state0 = row0;
@@ -140,7 +140,7 @@ enum {
 
 // Of a graph's rows most are those of its nodes.
 int flv_chunk_most(const flv_net *net) {
-  if (net->is_tree) return ALL_STATES; // states share rows of nodes
+  if (net->kind == FLV_INPUT_TREES) return ALL_STATES; // states share rows of nodes
   if (net->n_nodes == 0) return STATES_MAX;
   const int states = NODES_MAX / net->n_nodes / 16 * 16;
   return states > GRAPHS_MIN ? states : GRAPHS_MIN;
@@ -149,7 +149,7 @@ int flv_chunk_most(const flv_net *net) {
 int flv_chunk_rows(const flv_net *net) { return flv_chunk_most(net) + SLACK; }
 
 int flv_chunk_want(const flv_net *net, int rows) {
-  if (net->is_tree) return rows;
+  if (net->kind == FLV_INPUT_TREES) return rows;
   const int most = flv_chunk_most(net), least = net->n_nodes == 0 ? STATES_MIN : GRAPHS_MIN;
   const int rounds = (rows + FLV_NET_SHARDS * most - 1) / (FLV_NET_SHARDS * most);
   const int chunks = FLV_NET_SHARDS * (rounds > 0 ? rounds : 1);

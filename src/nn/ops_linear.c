@@ -6,11 +6,11 @@
 #include "base/simd.h"
 #include "nn/activation.h"
 #include "nn/blas.h"
-#include "nn/few_rows.h"
+#include "nn/small_products.h"
 #include "nn/ops.h"
 
 static void product(const flv_call *c, const flv_arg *a, bool add) {
-  if (!flv_few_rows(c->rows, a->in, c->n, add, a->x, a->w, c->y))
+  if (!flv_small_product(c->rows, a->in, c->n, add, a->x, a->w, c->y))
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, c->rows, c->n, a->in, 1.0f, a->x, a->in,
                 a->w, c->n, add ? 1.0f : 0.0f, c->y, c->n);
 }
@@ -96,14 +96,14 @@ static bool inputs_turned(const flv_call *c, const flv_arg *a) {
   _Alignas(64) float wt[TURNED_FLOATS];
   if (a->in * c->n > TURNED_FLOATS || c->rows < TURNED_ROWS) return false;
   linear_turn(a->in, c->n, a->w, wt);
-  return flv_few_rows(c->rows, c->n, a->in, a->add_dx, c->dy, wt, a->dx);
+  return flv_small_product(c->rows, c->n, a->in, a->add_dx, c->dy, wt, a->dx);
 }
 
 static void product_backward(const flv_call *c, const flv_arg *a) {
   const bool narrow = c->n <= NARROW && a->in * c->n <= NARROW_FLOATS;
   if (narrow)
     weights_narrow(c, a);
-  else if (!flv_few_weights(c->rows, a->in, c->n, c->add_w, a->x, c->dy, a->dw))
+  else if (!flv_small_gradient(c->rows, a->in, c->n, c->add_w, a->x, c->dy, a->dw))
     cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, a->in, c->n, c->rows, 1.0f, a->x, a->in,
                 c->dy, c->n, c->add_w ? 1.0f : 0.0f, a->dw, c->n);
   if (!a->dx) return;

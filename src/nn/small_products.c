@@ -1,6 +1,6 @@
 // One tile of rows x two vectors of columns in registers (eight sums, which is what the latency of
 // a fused multiply-add takes), for AVX-512, for AVX2 with FMA and for NEON.
-#include "nn/few_rows.h"
+#include "nn/small_products.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -145,18 +145,19 @@ static const kernels *kernels_here(void) { return &few_rows_neon; }
 
 // Of more weights, rows far apart miss the cache, and BLAS's copies pay.
 static bool fits(int in, int n) {
-  return in <= FLV_FEW_TERMS && (size_t)in * (size_t)n <= FLV_FEW_WEIGHTS;
+  return in <= FLV_SMALL_TERMS && (size_t)in * (size_t)n <= FLV_SMALL_WEIGHTS;
 }
 
-bool flv_few_rows(int rows, int in, int n, bool add, const float *x, const float *w, float *y) {
+bool flv_small_product(int rows, int in, int n, bool add, const float *x, const float *w,
+                       float *y) {
   const kernels *k = kernels_here();
   if (!k || (n >= UNIT && rows > FLV_FEW_ROWS && !(k->any_rows && fits(in, n)))) return false;
   (n < UNIT ? k->narrow : k->wide)(rows, in, n, add, x, w, y);
   return true;
 }
 
-bool flv_few_weights(int rows, int in, int n, bool add, const float *x, const float *dy,
-                     float *dw) {
+bool flv_small_gradient(int rows, int in, int n, bool add, const float *x, const float *dy,
+                        float *dw) {
   const kernels *k = kernels_here();
   if (!k || !k->any_rows || n < UNIT || !fits(in, n)) return false;
   for (int r = 0; r < rows; r += TERMS) {
@@ -169,13 +170,14 @@ bool flv_few_weights(int rows, int in, int n, bool add, const float *x, const fl
 
 #else
 
-bool flv_few_rows(int rows, int in, int n, bool add, const float *x, const float *w, float *y) {
+bool flv_small_product(int rows, int in, int n, bool add, const float *x, const float *w,
+                       float *y) {
   (void)rows, (void)in, (void)n, (void)add, (void)x, (void)w, (void)y;
   return false;
 }
 
-bool flv_few_weights(int rows, int in, int n, bool add, const float *x, const float *dy,
-                     float *dw) {
+bool flv_small_gradient(int rows, int in, int n, bool add, const float *x, const float *dy,
+                        float *dw) {
   (void)rows, (void)in, (void)n, (void)add, (void)x, (void)dy, (void)dw;
   return false;
 }

@@ -88,4 +88,18 @@ grep -q ',modes_median,modes_low,modes_high,' two/summary.csv || fail 'summary.c
 run 0 plot runs/mol --metric modes --out modes.png
 refuse 1 'two: holds the runs of several seeds' best two
 
+# ---- the family of objectives trains on them; with P_B fixed, wake-sleep is forward KL and its reverse reverse KL
+for objective in db subtb fl_db log_variance flow_matching soft_dqn reverse_kl reverse_wake_sleep forward_kl wake_sleep \
+  mixed_kl renyi; do
+  run 0 train mol.yaml -q --set objective=$objective --set iterations=20 --set policy=fragment_network \
+    --set policy.width=8 --set policy.steps=2 --out family/$objective
+done
+for pair in 'reverse_kl reverse_wake_sleep' 'forward_kl wake_sleep'; do
+  for objective in $pair; do # all but ess, which is of P_B's weights as well
+    cut -d, -f12 --complement family/$objective/metrics.csv >$objective.csv
+  done
+  cmp -s ${pair% *}.csv ${pair#* }.csv || fail "other metrics: $pair"
+done
+[ "$(cut -d, -f3 family/*/metrics.csv | sort -u | wc -l)" -ge 11 ] || fail 'objectives with the same losses'
+
 finish

@@ -5,9 +5,9 @@
 //
 // A row that is trained on costs three products of each dense layer: forward, gradient of the
 // input, gradient of the weights; of an MLP, weights of the dense layers x 6 flops. A row that is
-// only evaluated, as a target network does, costs one. Rows of trees of fragments are distinct paths
-// (nn/tree.h). The k-hot first layer is a sum of rows and
-// is not counted, nor are attention and a graph network's tables.
+// only evaluated, as a target network does, costs one. Rows of trees of fragments are distinct
+// paths (nn/tree.h). The k-hot first layer is a sum of rows and is not counted, nor are attention
+// and a graph network's tables.
 #ifndef FLUVIAL_BENCH_FLOOR_H
 #define FLUVIAL_BENCH_FLOOR_H
 

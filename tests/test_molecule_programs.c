@@ -185,6 +185,7 @@ static void lines_too_many(void **unused) {
   close_problem(p);
   p = open_problem("molecule_program", "4", 60, PROGRAM("echo 7; " COUNT, NO_RESTARTS));
   assert_int_equal(ask(p, &err), FLV_EIO);
+  assert_non_null(strstr(err.text, "wrote '")); // '7', or what it answered next
   assert_non_null(strstr(err.text, "a line that it was not asked for"));
   close_problem(p);
   // Later: when all that was asked is answered, at the latest when it is asked again.

@@ -256,7 +256,10 @@ static flv_talk talk(flv_coprocess *p, size_t size, const char *text, int before
   *answered = 0;
   for (;;) {
     for (char *line; *answered < n && (line = next_line(p)); until = flv_clock() + patience) {
-      if (*answered >= q.lines_sent) return FLV_TALK_EARLY;
+      if (*answered >= q.lines_sent) {
+        p->begin = (size_t)(line - p->answer); // to be shown
+        return FLV_TALK_EARLY;
+      }
       if (!hear(user, before + *answered, line)) return FLV_TALK_REFUSED;
       ++*answered;
     }

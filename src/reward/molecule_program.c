@@ -167,8 +167,10 @@ static flv_status say_useless(molecule_program *self, flv_talk talk, const char 
 
 // What is left of what it wrote, up to the end of a line.
 static void show_rest(const flv_coprocess *p, char *text, size_t room) {
-  const char *rest = p->answer + p->begin, *end = memchr(rest, '\n', p->end - p->begin);
-  show_answer(text, room, rest, end ? (size_t)(end - rest) : p->end - p->begin);
+  const char *rest = p->answer + p->begin;
+  size_t n = 0;
+  while (n < p->end - p->begin && rest[n] != '\n' && rest[n] != '\0') n++;
+  show_answer(text, room, rest, n);
 }
 
 // Asks for molecules done .. n-1; how many were answered.

@@ -229,6 +229,12 @@ static void files(void **state) {
   flv_error err = {0};
   assert_int_equal(flv_vocabulary_read(&v, "no/such.json", FLV_STEMS_DISTINCT, &err), FLV_EIO);
   assert_non_null(strstr(err.text, "no/such.json"));
+  assert_int_equal(flv_vocabulary_read(&v, "tests", FLV_STEMS_DISTINCT, &err), FLV_EIO);
+  assert_string_equal(err.text, "tests: cannot read: Is a directory");
+  assert_int_equal(flv_vocabulary_read(&v, "/dev/null", FLV_STEMS_DISTINCT, &err), FLV_EINVAL);
+  assert_non_null(strstr(err.text, "/dev/null: line 1: not JSON, expected an object"));
+  assert_int_equal(flv_vocabulary_read(&v, "/dev/zero", FLV_STEMS_DISTINCT, &err), FLV_EIO);
+  assert_non_null(strstr(err.text, "/dev/zero: too large: more than 1048576 bytes"));
   assert_int_equal(flv_vocabulary_read(&v, "README.md", FLV_STEMS_DISTINCT, &err), FLV_EINVAL);
   assert_non_null(strstr(err.text, "README.md: line 1: not JSON"));
   assert_int_equal(v.n_blocks, -7);

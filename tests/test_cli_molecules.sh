@@ -102,4 +102,27 @@ for pair in 'reverse_kl reverse_wake_sleep' 'forward_kl wake_sleep'; do
 done
 [ "$(cut -d, -f3 family/*/metrics.csv | sort -u | wc -l)" -ge 11 ] || fail 'objectives with the same losses'
 
+# ---- vocabularies, weights and settings that are refused before anything is written
+refuse 1 "has blocks with a single attachment (block 17, C1CC1), which leave no way to go on from two; expected at most 2" \
+  train mol.yaml --set env.min_blocks=3 --set env.max_blocks=4 --out none -q
+echo '{"fragments": [{"smiles": "F", "attach": [0]}, {"smiles": "Cl", "attach": [0]}]}' >ends.json
+refuse 1 "'ends.json' has blocks with a single attachment (block 0, F)" train mol.yaml --set env.path=ends.json \
+  --set env.min_blocks=3 --out none -q
+run 0 train mol.yaml --set env.path=ends.json --set env.min_blocks=2 --set iterations=2 --out pairs -q
+echo '{"fragments": [{"smiles": "C", "attach": [0, 0]}, {"smiles": "CO", "attach": [0, 1]}]}' >chains.json
+run 0 train mol.yaml --set env.path=chains.json --set env.min_blocks=3 --set iterations=2 --out chains -q
+refuse 1 'env.min_blocks is 5; expected at most env.max_blocks, 3' train mol.yaml --set env.path=chains.json \
+  --set env.min_blocks=5 --out none -q
+: >empty.json
+refuse 1 'empty.json: line 1: not JSON, expected an object with "fragments"' train mol.yaml --set env.path=empty.json --out none -q
+refuse 1 'none.json: cannot read: ' train mol.yaml --set env.path=none.json --out none -q
+refuse 1 '.: cannot read: Is a directory' train mol.yaml --set env.path=. --out none -q
+head -c 900 weights.safetensors >cut.safetensors
+refuse 1 'cut.safetensors: truncated: ' train mol.yaml --set reward.path=cut.safetensors --out none -q
+refuse 2 "'trans' is not one of plain|transposed" train mol.yaml --set reward.root=trans --out none -q
+refuse 1 'empty.json: there are no molecules in it' eval runs/mol --molecules empty.json --out none.csv
+refuse 1 '.: cannot read: Is a directory' eval runs/mol --molecules . --out none.csv
+printf 'block\tjbonds\n0\t\n' >table.tsv
+refuse 1 "table.tsv: line 1: no column is named 'blocks'" eval runs/mol --molecules table.tsv --out none.csv
+
 finish

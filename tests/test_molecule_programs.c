@@ -46,10 +46,13 @@ static void programs_fail(void **unused) {
   failing("while read -r s; do echo hello; done", ONCE, FLV_EIO, "answered 'hello' to ");
   failing("while read -r s; do echo; done", ONCE, FLV_EIO, "answered '' to ");
   failing("while read -r s; do echo 1 2; done", ONCE, FLV_EIO, "answered '1 2' to ");
-  failing("while read -r s; do printf '\\001x\\n'; done", ONCE, FLV_EIO, "answered ' x' to ");
+  failing("while read -r s; do printf '\\001x\\n'; done", ONCE, FLV_EIO, "answered '?x' to ");
   failing("while read -r s; do echo nan; done", ONCE, FLV_ENAN, ": nan for ");
   failing("while read -r s; do echo -1; done", ONCE, FLV_EINVAL, ": -1 for ");
   failing("while read -r s; do echo 1e999; done", ONCE, FLV_EINVAL, ": inf for ");
+  failing("read -r s; printf 3", ONCE, FLV_EIO, "; it wrote '3' without an end of line");
+  failing("read -r s; printf 3; echo oh no >&2; exit 1", ONCE, FLV_EIO,
+          "'3' without an end of line; its last message: oh no");
   failing("read -r s; head -c 100000 /dev/zero | tr '\\0' x", ONCE, FLV_EIO, // without an end
           "answered 'xxxxxxxxxx");
 }
@@ -61,6 +64,8 @@ static void programs_are_slow(void **unused) {
   failing("exec sleep 1000", n, soon, FLV_EIO, "gave no answer to ");
   failing("read -r s; echo 1; cat >/dev/null; true", n, soon, FLV_EIO,
           " within 0.3 s (reward.timeout_s)");
+  failing("while read -r s; do printf 2.5; done", n, soon, FLV_EIO,
+          "; it wrote '2.5' without an end of line");
   // Answers that are not flushed, which is what most languages do to a pipe.
   failing("exec sed s/.*/1/", n, soon, FLV_EIO, "flush");
   // It is gone afterwards, and what it has started.
@@ -170,13 +175,31 @@ static void pipes_are_full(void **unused) {
 static void lines_too_many(void **unused) {
   (void)unused;
   flv_error err;
+  // At once, before any is taken for the answer to another.
   problem *p = open_problem("molecule_program", "4", 60,
-                            PROGRAM("while read -r s; do echo 1; echo 1; done", NO_RESTARTS));
-  must(ask(p, &err), &err); // these lines were asked for, as far as anyone can tell
-  usleep(300000);
-  fill(p, 5000, 60);
+                            PROGRAM("while read -r s; do echo 1; echo 2; done", NO_RESTARTS));
+  for (int i = 0; i < 2; i++) {
+    assert_int_equal(ask(p, &err), FLV_EIO);
+    assert_non_null(strstr(err.text, "wrote '2', a line that it was not asked for"));
+  }
+  close_problem(p);
+  p = open_problem("molecule_program", "4", 60, PROGRAM("echo 7; " COUNT, NO_RESTARTS));
   assert_int_equal(ask(p, &err), FLV_EIO);
-  assert_non_null(strstr(err.text, "wrote a line that it was not asked for"));
+  assert_non_null(strstr(err.text, "wrote '")); // '7', or what it answered next
+  assert_non_null(strstr(err.text, "a line that it was not asked for"));
+  close_problem(p);
+  // Later: when all that was asked is answered, at the latest when it is asked again.
+  p = open_problem(
+      "molecule_program", "4", 60,
+      PROGRAM("read -r s; echo 1; while read -r s; do echo 1; echo 1; done", NO_RESTARTS));
+  flv_status status = ask(p, &err);
+  if (status == FLV_OK) {
+    usleep(300000);
+    fill(p, 5000, 60);
+    status = ask(p, &err);
+  }
+  assert_int_equal(status, FLV_EIO);
+  assert_non_null(strstr(err.text, "a line that it was not asked for"));
   close_problem(p);
   p = open_problem("molecule_program", "4", 60, PROGRAM("echo loading; " COUNT, NO_RESTARTS));
   assert_int_equal(ask(p, &err), FLV_EIO);
@@ -201,6 +224,27 @@ static void begins_and_ends(void **unused) {
   assert_int_equal(access(in("over"), F_OK), -1);
   close_problem(p);
   assert_int_equal(access(in("over"), F_OK), 0); // it was told, and given time
+}
+
+// Told to stop, it soon gives up, whatever the program's patience is; and the program is gone.
+static void waiting_is_given_up(void **unused) {
+  (void)unused;
+  char command[256];
+  flv_error err;
+  volatile int stop = 0;
+  snprintf(command, sizeof command, "%s", "read -r s; echo 1; exec sleep 1000");
+  problem *p = open_problem("molecule_program", "4", 20,
+                            PROGRAM(command, NO_RESTARTS, {"reward.timeout_s", "900"}));
+  flv_reward_watch(p->reward, &stop);
+  stop = 1;
+  assert_int_equal(ask(p, &err), FLV_ESTOPPED);
+  assert_non_null(strstr(err.text, "stopped while the program 'read -r s; echo 1; exec sleep"));
+  close_problem(p);
+  // One that answers goes on.
+  p = open_problem("molecule_program", "4", 20, PROGRAM(COUNT, NO_RESTARTS));
+  flv_reward_watch(p->reward, &stop);
+  assert_lengths(p, 1e-6, 1.0, 1.0);
+  close_problem(p);
 }
 
 // ---- in training ----
@@ -278,6 +322,7 @@ int main(void) {
       cmocka_unit_test(pipes_are_full),
       cmocka_unit_test(lines_too_many),
       cmocka_unit_test(begins_and_ends),
+      cmocka_unit_test(waiting_is_given_up),
       cmocka_unit_test(a_run_stops_with_the_program),
       cmocka_unit_test(every_allocation_may_fail),
   };

@@ -269,6 +269,9 @@ static void missing_and_unknown_tensors_are_named(void **state) {
   memcpy(t, good, sizeof good);
   t[TENSORS] = (flv_tensor){"lin4.weight", FLV_F32, 1, {1}, &value};
   assert_refused(TENSORS + 1, t, "tensor 'lin4.weight' is not expected");
+  memcpy(t, good, sizeof good);
+  strcpy(t[ROOT].name, "conv.rot");
+  assert_refused(TENSORS, t, "tensor 'conv.rot' is not expected; did you mean 'conv.root'?");
 }
 
 // One row or one column too few of each tensor; sizes that the first two would set are not refused
@@ -347,6 +350,29 @@ static void forge(const char *path, const char *from, const char *to) {
   assert_non_null(f);
   assert_int_equal(fwrite(bytes, 1, size, f), size);
   assert_int_equal(fclose(f), 0);
+  free(bytes);
+}
+
+// Cut off at any byte, empty, or no file at all of that kind: refused, with the path.
+static void files_cut_short(void **state) {
+  (void)state;
+  const flv_mpnn_options options = FLV_MPNN_PUBLISHED;
+  char *bytes;
+  size_t size;
+  flv_mpnn_free(load(good, options));
+  assert_int_equal(flv_file_read(in("net.safetensors"), &bytes, &size, NULL), FLV_OK);
+  for (size_t n = 0; n < size; n += n < 16 ? 1 : 97) {
+    flv_error err = {0};
+    flv_mpnn *net = NULL;
+    FILE *f = fopen(in("cut.safetensors"), "wb");
+    assert_non_null(f);
+    assert_int_equal(fwrite(bytes, 1, n, f), n);
+    assert_int_equal(fclose(f), 0);
+    assert_int_equal(flv_mpnn_load(&net, in("cut.safetensors"), &options, &err), FLV_EINVAL);
+    assert_null(net);
+    assert_non_null(strstr(err.text, "cut.safetensors: truncated: "));
+    assert_null(strchr(err.text, '\n'));
+  }
   free(bytes);
 }
 
@@ -430,6 +456,7 @@ int main(void) {
       cmocka_unit_test(wrong_shapes_are_told_beside_the_right_ones),
       cmocka_unit_test(only_finite_floating_numbers),
       cmocka_unit_test(options_out_of_range),
+      cmocka_unit_test(files_cut_short),
       cmocka_unit_test(a_tensor_twice),
       cmocka_unit_test(files_of_other_programs),
       cmocka_unit_test(the_reward_of_a_value),

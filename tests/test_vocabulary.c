@@ -102,7 +102,7 @@ static void refused(void **state) {
       {"[]", "expected an object with \"fragments\", or with \"block_smi\""},
       {"{}", "expected an object with \"fragments\", or with \"block_smi\""},
       {"3", "expected an object with"},
-      {"{\"fragments\":3}", "fragments: expected a list"},
+      {"{\"fragments\":3}", "fragments: 3, expected a list"},
       {"{\"fragments\":[]}", "fragments: 0 entries, expected 1 to 1024"},
       {"{\"fragments\":[3]}", "fragments[0]: expected an object with \"smiles\" and \"attach\""},
       {"{\"fragments\":[{}]}", "fragments[0]: expected the key \"smiles\""},
@@ -115,13 +115,33 @@ static void refused(void **state) {
       {"{\"fragments\":[{\"smiles\":\"C\",\"attach\":[0],\"name\":1}]}",
        "fragments[0].name: expected a text"},
       {"{\"fragments\":[{\"smiles\":6,\"attach\":[0]}]}",
-       "fragments[0].smiles: expected SMILES as a text"},
-      {F("C", "0"), "fragments[0].attach: expected a list of 1 to 32 atoms"},
-      {F("C", "[]"), "fragments[0].attach: expected a list of 1 to 32 atoms"},
-      {F("C", "[\"0\"]"), "fragments[0].attach[0]: expected the number of an atom, from 0"},
-      {F("C", "[0,0.5]"), "fragments[0].attach[1]: expected the number of an atom, from 0"},
-      {F("C", "[-1]"), "fragments[0].attach[0]: expected the number of an atom, from 0"},
-      {F("C", "[1e300]"), "fragments[0].attach[0]: expected the number of an atom, from 0"},
+       "fragments[0].smiles: 6, expected SMILES as a text"},
+      {F("C", "0"), "fragments[0].attach: 0, expected a list of 1 to 32 atoms"},
+      {F("C", "[]"), "fragments[0].attach: a list of 0, expected a list of 1 to 32 atoms"},
+      {F("C", "[\"0\"]"), "fragments[0].attach[0]: \"0\", expected the number of an atom, from 0"},
+      {F("C", "[0,0.5]"), "fragments[0].attach[1]: 0.5, expected the number of an atom, from 0"},
+      {F("C", "[-1]"), "fragments[0].attach[0]: -1, expected the number of an atom, from 0"},
+      {F("C", "[1e300]"), "fragments[0].attach[0]: 1e+300, expected the number of an atom, from 0"},
+      {F("C", "[99999999999999999999]"), "fragments[0].attach[0]: 1e+20, expected the number"},
+      {F("C", "[true]"), "fragments[0].attach[0]: true, expected the number of an atom, from 0"},
+      {F("C", "[null]"), "fragments[0].attach[0]: null, expected the number of an atom, from 0"},
+      {F("C", "[[0]]"), "fragments[0].attach[0]: a list of 1, expected the number of an atom"},
+      {F("C", "[\"a text that is much too long for a message\"]"),
+       "fragments[0].attach[0]: \"a text that is much too long..\", expected the number"},
+      {F("C", "{}"), "fragments[0].attach: an object of 0, expected a list of 1 to 32 atoms"},
+      {F("C", "[0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0]"),
+       "fragments[0].attach: a list of 33, expected a list of 1 to 32 atoms"},
+      {F("C", "[NaN]"), "line 1: not JSON"},
+      {F("C", "[0x0]"), "line 1: not JSON"},
+      {F("C", "[0"), "line 1: not JSON"},
+      {F("C\\u0000!", "[0]"), "line 1: a text with the character \\u0000"},
+      {F("C\\\\u0000", "[0]"), "fragments[0].smiles: column 2: "}, // not that character
+      {"{\"fragments\":null}", "fragments: null, expected a list"},
+      {"{\"fragments\":[{\"smiles\":null,\"attach\":[0]}]}",
+       "fragments[0].smiles: null, expected SMILES as a text"},
+      {"{\"fragments\":[],\"fragments\":[]}", "key \"fragments\" twice"},
+      {"{\"block_smi\":{},\"block_smi\":{},\"block_r\":{}}", "key \"block_smi\" twice"},
+      {"{\"block_smi\":{},\"block_r\":{},\"block_r\":{}}", "key \"block_r\" twice"},
       {F("CCO", "[0,3]"), "fragments[0].attach[1]: there is no atom 3, expected 0 to 2"},
       {F("CC(C)(C)C", "[1]"),
        "fragments[0].attach[0]: atom 1 (C) has no free valence for 1 attachments"},
@@ -209,6 +229,12 @@ static void files(void **state) {
   flv_error err = {0};
   assert_int_equal(flv_vocabulary_read(&v, "no/such.json", FLV_STEMS_DISTINCT, &err), FLV_EIO);
   assert_non_null(strstr(err.text, "no/such.json"));
+  assert_int_equal(flv_vocabulary_read(&v, "tests", FLV_STEMS_DISTINCT, &err), FLV_EIO);
+  assert_string_equal(err.text, "tests: cannot read: Is a directory");
+  assert_int_equal(flv_vocabulary_read(&v, "/dev/null", FLV_STEMS_DISTINCT, &err), FLV_EINVAL);
+  assert_non_null(strstr(err.text, "/dev/null: line 1: not JSON, expected an object"));
+  assert_int_equal(flv_vocabulary_read(&v, "/dev/zero", FLV_STEMS_DISTINCT, &err), FLV_EIO);
+  assert_non_null(strstr(err.text, "/dev/zero: too large: more than 1048576 bytes"));
   assert_int_equal(flv_vocabulary_read(&v, "README.md", FLV_STEMS_DISTINCT, &err), FLV_EINVAL);
   assert_non_null(strstr(err.text, "README.md: line 1: not JSON"));
   assert_int_equal(v.n_blocks, -7);

@@ -40,6 +40,9 @@ struct flv_reward { // read-only after creation; threads share it
   // Where there is a closed form: log of the sum of R(x)^beta over all objects, beta included; NaN
   // where there is none for this environment. NULL: there is none at all.
   double (*log_z)(const flv_reward *reward, const flv_env *env);
+  // Of a reward that has to wait for something: once *stop is 1 (a signal handler sets it) it soon
+  // gives up, with FLV_ESTOPPED. Called before it is asked; stop NULL: never. NULL: it never waits.
+  void (*watch)(const flv_reward *reward, const volatile int *stop);
   void (*free_self)(void *self); // may be NULL
 };
 
@@ -52,6 +55,9 @@ typedef struct flv_reward_impl {
 // failure.
 flv_reward *flv_reward_new(const flv_config *cfg, flv_error *err);
 void flv_reward_free(flv_reward *reward); // accepts NULL
+
+// Has a reward that waits (see `watch`) give up once *stop is 1; nothing to others.
+void flv_reward_watch(const flv_reward *reward, const volatile int *stop);
 
 // exponent * log R(x_i) for n states; -INFINITY where R = 0. What the reward fails with, or
 // FLV_ENAN if a log R is NaN or +INFINITY; the message names the reward and the object.

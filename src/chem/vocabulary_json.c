@@ -27,30 +27,46 @@ static const char *shown(char text[32], const char *found) {
   return text;
 }
 
+// What stands there instead of what is expected, as text of a message.
+static const char *found(char text[36], const cJSON *item) {
+  if (cJSON_IsNumber(item))
+    snprintf(text, 32, "%.12g", item->valuedouble);
+  else if (cJSON_IsString(item)) {
+    text[0] = '"';
+    shown(text + 1, item->valuestring);
+  } else if (cJSON_IsArray(item) || cJSON_IsObject(item))
+    snprintf(text, 32, "%s of %d", cJSON_IsArray(item) ? "a list" : "an object",
+             cJSON_GetArraySize(item));
+  else
+    snprintf(text, 32, "%s", cJSON_IsNull(item) ? "null" : cJSON_IsTrue(item) ? "true" : "false");
+  if (cJSON_IsString(item)) strcat(text, "\"");
+  return text;
+}
+
 static flv_status read_attach(flv_drafts *drafts, int i, const cJSON *list, flv_error *err) {
-  char place[48];
+  char place[48], there[36];
   flv_draft *draft = &drafts->draft[i];
   flv_draft_place(place, drafts, i, FLV_DRAFT_ATTACH);
   const int n = cJSON_IsArray(list) ? cJSON_GetArraySize(list) : 0;
   if (n < 1 || n > FLV_BLOCK_MAX_ATTACH)
-    return flv_fail(err, FLV_EINVAL, "%s: expected a list of 1 to %d atoms", place,
-                    FLV_BLOCK_MAX_ATTACH);
+    return flv_fail(err, FLV_EINVAL, "%s: %s, expected a list of 1 to %d atoms", place,
+                    found(there, list), FLV_BLOCK_MAX_ATTACH);
   const cJSON *item;
   cJSON_ArrayForEach(item, list) {
     const double value = cJSON_IsNumber(item) ? item->valuedouble : -1.0;
     if (!(value >= 0.0 && value < 1e6) || value != (double)(int)value)
-      return flv_fail(err, FLV_EINVAL, "%s[%d]: expected the number of an atom, from 0", place,
-                      draft->n_attach);
+      return flv_fail(err, FLV_EINVAL, "%s[%d]: %s, expected the number of an atom, from 0", place,
+                      draft->n_attach, found(there, item));
     draft->attach[draft->n_attach++] = (int)value;
   }
   return FLV_OK;
 }
 
 static flv_status read_smiles(flv_drafts *drafts, int i, const cJSON *item, flv_error *err) {
-  char place[48];
+  char place[48], there[36];
   if (!cJSON_IsString(item))
-    return flv_fail(err, FLV_EINVAL, "%s: expected SMILES as a text",
-                    flv_draft_place(place, drafts, i, FLV_DRAFT_SMILES));
+    return flv_fail(err, FLV_EINVAL, "%s: %s, expected SMILES as a text",
+                    flv_draft_place(place, drafts, i, FLV_DRAFT_SMILES), found(there, item));
   drafts->draft[i].smiles = item->valuestring;
   return FLV_OK;
 }
@@ -99,11 +115,12 @@ static flv_status read_fragment(flv_drafts *drafts, int i, const cJSON *entry, f
 }
 
 static flv_status read_fragments(flv_drafts *drafts, const cJSON *root, flv_error *err) {
-  char key[32];
+  char key[32], there[36];
   const cJSON *item, *list = cJSON_GetObjectItemCaseSensitive(root, "fragments");
   cJSON_ArrayForEach(item, root) if (item != list) return flv_fail(
       err, FLV_EINVAL, "unknown key \"%s\" beside \"fragments\"", shown(key, item->string));
-  if (!cJSON_IsArray(list)) return flv_fail(err, FLV_EINVAL, "fragments: expected a list");
+  if (!cJSON_IsArray(list))
+    return flv_fail(err, FLV_EINVAL, "fragments: %s, expected a list", found(there, list));
   FLV_TRY(make_room(drafts, cJSON_GetArraySize(list), "fragments", err));
   int i = 0;
   cJSON_ArrayForEach(item, list) FLV_TRY(read_fragment(drafts, i++, item, err));
@@ -160,7 +177,32 @@ static int line_of(const char *text, const char *at) {
   return line;
 }
 
+// cJSON takes the first of two members of a name, and ends a text at a character 0: neither is what
+// the file says.
+static flv_status check_members(const cJSON *root, flv_error *err) {
+  static const char *const names[] = {"fragments", "block_smi", "block_r"};
+  for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
+    int times = 0;
+    const cJSON *item;
+    cJSON_ArrayForEach(item, root) times += item->string && strcmp(item->string, names[k]) == 0;
+    if (times > 1) return flv_fail(err, FLV_EINVAL, "key \"%s\" twice", names[k]);
+  }
+  return FLV_OK;
+}
+
+static flv_status check_text(const char *text, size_t size, flv_error *err) {
+  for (size_t i = 0; i + 6 <= size; i++) {
+    if (text[i] != '\\') continue;
+    if (memcmp(text + i, "\\u0000", 6) == 0)
+      return flv_fail(err, FLV_EINVAL, "line %d: a text with the character \\u0000",
+                      line_of(text, text + i));
+    i++; // what it escapes
+  }
+  return FLV_OK;
+}
+
 static flv_status read_tree(flv_drafts *drafts, const cJSON *root, flv_error *err) {
+  FLV_TRY(check_members(root, err));
   if (cJSON_GetObjectItemCaseSensitive(root, "fragments")) return read_fragments(drafts, root, err);
   drafts->published = cJSON_GetObjectItemCaseSensitive(root, "block_smi") ||
                       cJSON_GetObjectItemCaseSensitive(root, "block_r");
@@ -181,7 +223,8 @@ flv_status flv_drafts_parse(flv_drafts *drafts, const char *text, size_t size, f
                     formats);
   }
   made.tree = root;
-  const flv_status status = read_tree(&made, root, err);
+  flv_status status = check_text(text, size, err);
+  if (status == FLV_OK) status = read_tree(&made, root, err);
   if (status != FLV_OK) {
     flv_drafts_free(&made);
     return status;

@@ -19,7 +19,8 @@
 
 extern char **environ;
 
-static const double last_words = 1.0; // seconds
+static const double last_words = 1.0, stop_grace = 2.0; // seconds
+enum { AGAIN_MS = 20 };                                 // for a second answer to the first line
 
 static void close_end(int *fd) {
   if (*fd >= 0) close(*fd);
@@ -48,14 +49,14 @@ static int open_pipe(int ends[2]) {
   return fault ? fault : lift(&ends[1]);
 }
 
-// In a process group of its own, with signals as a program expects them.
-static int set_attributes(posix_spawnattr_t *attributes) {
+// In that process group, with signals as a program expects them.
+static int set_attributes(posix_spawnattr_t *attributes, pid_t group) {
   static const int usual[] = {SIGPIPE, SIGINT, SIGQUIT, SIGTERM, SIGHUP};
   sigset_t none, defaults;
   sigemptyset(&none);
   sigemptyset(&defaults);
   for (size_t i = 0; i < sizeof usual / sizeof *usual; i++) sigaddset(&defaults, usual[i]);
-  int fault = posix_spawnattr_setpgroup(attributes, 0);
+  int fault = posix_spawnattr_setpgroup(attributes, group);
   if (!fault) fault = posix_spawnattr_setsigmask(attributes, &none);
   if (!fault) fault = posix_spawnattr_setsigdefault(attributes, &defaults);
   if (!fault)
@@ -64,8 +65,9 @@ static int set_attributes(posix_spawnattr_t *attributes) {
   return fault;
 }
 
-// stream[i]: what becomes its standard input, output and error.
-static int spawn(const int stream[3], const char *command, pid_t *pid) {
+// stream[i]: what becomes its standard input, output and error; -1: nothing. In the process group
+// `group`, 0: its own.
+static int spawn(const int stream[3], const char *command, pid_t group, pid_t *pid) {
   char shell[] = "sh", option[] = "-c", text[1024];
   if (strlen(command) >= sizeof text) return E2BIG;
   strcpy(text, command);
@@ -75,9 +77,11 @@ static int spawn(const int stream[3], const char *command, pid_t *pid) {
   int fault = posix_spawn_file_actions_init(&actions);
   if (fault) return fault;
   if (!(fault = posix_spawnattr_init(&attributes))) {
-    fault = set_attributes(&attributes);
+    fault = set_attributes(&attributes, group);
     for (int i = 0; i < 3 && !fault; i++)
-      fault = posix_spawn_file_actions_adddup2(&actions, stream[i], i);
+      fault = stream[i] >= 0
+                  ? posix_spawn_file_actions_adddup2(&actions, stream[i], i)
+                  : posix_spawn_file_actions_addopen(&actions, i, "/dev/null", O_RDWR, 0);
     if (!fault) fault = posix_spawn(pid, "/bin/sh", &actions, &attributes, argv, environ);
     posix_spawnattr_destroy(&attributes);
   }
@@ -90,6 +94,20 @@ static int set_nonblocking(int fd) {
   return flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ? errno : 0;
 }
 
+// Without one things are as they were, but for what a sudden end of ours leaves behind.
+static void start_guard(flv_coprocess *p) {
+  int ends[2];
+  p->guard = 0;
+  p->lifeline = -1;
+  if (open_pipe(ends) == 0 &&
+      spawn((int[]){ends[0], -1, -1}, "read -r x; sleep 2; kill -9 0", p->pid, &p->guard) == 0) {
+    p->lifeline = ends[1];
+    ends[1] = -1;
+  }
+  close_end(&ends[0]);
+  close_end(&ends[1]);
+}
+
 int flv_coprocess_start(flv_coprocess *p, const char *command) {
   int in[2] = {-1, -1}, out[2] = {-1, -1}, said[2] = {-1, -1};
   pid_t pid = 0;
@@ -99,7 +117,7 @@ int flv_coprocess_start(flv_coprocess *p, const char *command) {
   if (!fault) fault = set_nonblocking(in[1]);
   if (!fault) fault = set_nonblocking(out[0]);
   if (!fault) fault = set_nonblocking(said[0]);
-  if (!fault) fault = spawn((int[]){in[0], out[1], said[1]}, command, &pid);
+  if (!fault) fault = spawn((int[]){in[0], out[1], said[1]}, command, 0, &pid);
   close_end(&in[0]);
   close_end(&out[1]);
   close_end(&said[1]);
@@ -114,6 +132,8 @@ int flv_coprocess_start(flv_coprocess *p, const char *command) {
   p->from = out[0];
   p->messages = said[0];
   p->begin = p->end = p->n_said = 0;
+  p->known = false;
+  start_guard(p);
   return 0;
 }
 
@@ -214,12 +234,21 @@ static bool wait_for(const flv_coprocess *p, bool sending, double until) {
   struct pollfd ends[3] = {{.fd = p->from, .events = POLLIN},
                            {.fd = p->messages, .events = POLLIN}, // -1 is passed over
                            {.fd = sending ? p->to : -1, .events = POLLOUT}};
-  poll(ends, 3, (int)fmin(ceil(1000.0 * left), 1e6)); // woken early, it is asked again
+  const double most = p->stop ? 100.0 : 1e6;           // milliseconds, to look at that
+  poll(ends, 3, (int)fmin(ceil(1000.0 * left), most)); // woken early, it is asked again
   return true;
 }
 
-flv_talk flv_coprocess_ask(flv_coprocess *p, size_t size, const char *text, int n, double patience,
-                           flv_hear_fn *hear, void *user, int *answered) {
+// When asking is to be given up on request.
+static double stop_time(flv_coprocess *p) {
+  if (!p->stop || !__atomic_load_n(p->stop, __ATOMIC_RELAXED)) return HUGE_VAL;
+  if (p->give_up == 0.0) p->give_up = flv_clock() + stop_grace;
+  return p->give_up;
+}
+
+// The n lines behind the first `before`, which were answered.
+static flv_talk talk(flv_coprocess *p, size_t size, const char *text, int before, int n,
+                     double patience, flv_hear_fn *hear, void *user, int *answered) {
   question q = {.text = text, .size = size};
   double until = flv_clock() + patience;
   bool open = read_answers(p); // what nobody asked for
@@ -227,8 +256,11 @@ flv_talk flv_coprocess_ask(flv_coprocess *p, size_t size, const char *text, int 
   *answered = 0;
   for (;;) {
     for (char *line; *answered < n && (line = next_line(p)); until = flv_clock() + patience) {
-      if (*answered >= q.lines_sent) return FLV_TALK_EARLY;
-      if (!hear(user, *answered, line)) return FLV_TALK_REFUSED;
+      if (*answered >= q.lines_sent) {
+        p->begin = (size_t)(line - p->answer); // to be shown
+        return FLV_TALK_EARLY;
+      }
+      if (!hear(user, before + *answered, line)) return FLV_TALK_REFUSED;
       ++*answered;
     }
     if (*answered == n) return FLV_TALK_DONE;
@@ -237,11 +269,38 @@ flv_talk flv_coprocess_ask(flv_coprocess *p, size_t size, const char *text, int 
       deaf = true; // what it has read it may still answer
       until = fmin(until, flv_clock() + last_words);
     }
-    if (!wait_for(p, !deaf && q.sent < q.size, until))
-      return deaf ? FLV_TALK_ENDED : FLV_TALK_SILENT;
+    const double over = stop_time(p);
+    if (!wait_for(p, !deaf && q.sent < q.size, fmin(until, over)))
+      return over < until ? FLV_TALK_STOPPED : deaf ? FLV_TALK_ENDED : FLV_TALK_SILENT;
     read_messages(p);
     open = read_answers(p);
   }
+}
+
+// Has it said more than was asked, within so many milliseconds?
+static bool says_more(flv_coprocess *p, int wait) {
+  struct pollfd end = {.fd = p->from, .events = POLLIN};
+  if (p->begin == p->end && poll(&end, 1, wait) > 0) read_answers(p);
+  return p->begin < p->end;
+}
+
+flv_talk flv_coprocess_ask(flv_coprocess *p, size_t size, const char *text, int n, double patience,
+                           flv_hear_fn *hear, void *user, int *answered) {
+  *answered = 0;
+  if (!p->known && n > 0) {
+    const size_t first = (size_t)((const char *)memchr(text, '\n', size) + 1 - text);
+    const flv_talk said = talk(p, first, text, 0, 1, patience, hear, user, answered);
+    if (said != FLV_TALK_DONE) return said;
+    if (says_more(p, AGAIN_MS)) return FLV_TALK_EARLY;
+    p->known = true;
+    text += first;
+    size -= first;
+  }
+  const int before = *answered;
+  int more = 0;
+  const flv_talk said = talk(p, size, text, before, n - before, patience, hear, user, &more);
+  *answered += more;
+  return said == FLV_TALK_DONE && says_more(p, 0) ? FLV_TALK_EARLY : said;
 }
 
 // ---- stopping ----
@@ -271,6 +330,9 @@ bool flv_coprocess_stop(flv_coprocess *p, double grace, flv_program_end *end) {
   kill(-p->pid, SIGKILL); // and what it has started
   while (!ended && waitpid(p->pid, &state, 0) < 0 && errno == EINTR) {
   }
+  while (p->guard > 0 && waitpid(p->guard, NULL, 0) < 0 && errno == EINTR) {
+  }
+  close_end(&p->lifeline);
   read_messages(p);
   close_end(&p->from);
   close_end(&p->messages);

@@ -208,6 +208,11 @@ flv_status flv_trainer_step(flv_trainer *trainer, flv_stats *stats, flv_error *e
   return FLV_OK;
 }
 
+bool flv_trainer_repeatable(const flv_trainer *trainer) {
+  const flv_collector *c = &trainer->collector;
+  return c->stepwise.n == 0 && c->replay.capacity == 0;
+}
+
 int flv_trainer_objects(const flv_trainer *trainer, void *states, double *log_r) {
   const flv_batch *b = &trainer->batch;
   const size_t size = trainer->env->state_size;

@@ -52,6 +52,10 @@ struct flv_trainer {
 // From now on this many threads; no bit of the results depends on it. Between iterations only.
 void flv_trainer_use_threads(flv_trainer *trainer, int threads);
 
+// Does a step that fails leave nothing behind, so that repeated it is what it would have been? Not
+// where trajectories are kept in a buffer, or environments go on from step to step.
+bool flv_trainer_repeatable(const flv_trainer *trainer);
+
 // Seed of one stream of draws from the trained sampler; stream 0 has the run's own.
 uint64_t flv_trainer_seed(const flv_trainer *trainer, uint64_t stream);
 

@@ -75,16 +75,30 @@ typedef struct answers {
   char refused[80]; // what was no number
 } answers;
 
+// What it wrote, as it may stand in a line of message.
+static void show_answer(char *text, size_t room, const char *line, size_t length) {
+  size_t n = 0;
+  for (; n < length && n + 1 < room; n++)
+    text[n] = (unsigned char)line[n] < ' ' || (unsigned char)line[n] > '~' ? '?' : line[n];
+  text[n] = '\0';
+}
+
 static bool hear(void *user, int k, const char *line) {
   answers *a = user;
   char *end;
   a->p[k] = strtod(line, &end);
   while (*end == ' ' || *end == '\t') end++;
   if (end > line && !*end) return true;
-  snprintf(a->refused, sizeof a->refused, "%s", line);
-  for (char *c = a->refused; *c; c++)
-    if ((unsigned char)*c < ' ') *c = ' ';
+  show_answer(a->refused, sizeof a->refused, line, strlen(line));
   return false;
+}
+
+// "; it wrote '...' without an end of line", if it did.
+static void add_unended(flv_error *err, const char *unended) {
+  if (!err || !unended[0]) return;
+  const size_t used = strlen(err->text);
+  snprintf(err->text + used, sizeof err->text - used, "; it wrote '%s' without an end of line",
+           unended);
 }
 
 // "; its last message: ..." if it left one.
@@ -102,7 +116,8 @@ static int shown(const char *asked) {
 
 // It has ended, or closed its input or its output. asked: the first line it left open.
 static flv_status say_ended(const molecule_program *self, bool by_itself,
-                            const flv_program_end *end, const char *asked, flv_error *err) {
+                            const flv_program_end *end, const char *asked, const answers *a,
+                            flv_error *err) {
   char how[64], again[64] = "";
   if (!by_itself)
     snprintf(how, sizeof how, "closed its input or its output");
@@ -115,6 +130,7 @@ static flv_status say_ended(const molecule_program *self, bool by_itself,
              self->restarts == 1 ? "" : "s");
   flv_fail(err, FLV_EIO, "the program '%.80s' %s before it answered %.*s%s", self->command, how,
            shown(asked), asked, again);
+  add_unended(err, a->refused);
   add_message(err, end);
   return FLV_EIO;
 }
@@ -130,12 +146,16 @@ static flv_status say_useless(molecule_program *self, flv_talk talk, const char 
              "the program '%.80s' gave no answer to %.*s within %g s (reward.timeout_s); does it "
              "answer and flush every line?",
              self->command, shown(asked), asked, self->patience);
+    add_unended(err, a->refused);
     break;
+  case FLV_TALK_STOPPED:
+    return flv_fail(err, FLV_ESTOPPED, "stopped while the program '%.80s' was asked for %.*s",
+                    self->command, shown(asked), asked);
   case FLV_TALK_EARLY:
     flv_fail(err, FLV_EIO,
-             "the program '%.80s' wrote a line that it was not asked for; expected one for each "
-             "line it reads",
-             self->command);
+             "the program '%.80s' wrote '%s', a line that it was not asked for; expected one for "
+             "each line it reads",
+             self->command, a->refused);
     break;
   default:
     flv_fail(err, FLV_EIO, "the program '%.80s' answered '%s' to %.*s; expected a number",
@@ -143,6 +163,14 @@ static flv_status say_useless(molecule_program *self, flv_talk talk, const char 
   }
   add_message(err, &end);
   return FLV_EIO;
+}
+
+// What is left of what it wrote, up to the end of a line.
+static void show_rest(const flv_coprocess *p, char *text, size_t room) {
+  const char *rest = p->answer + p->begin;
+  size_t n = 0;
+  while (n < p->end - p->begin && rest[n] != '\n' && rest[n] != '\0') n++;
+  show_answer(text, room, rest, n);
 }
 
 // Asks for molecules done .. n-1; how many were answered.
@@ -161,13 +189,14 @@ static flv_status ask_rest(molecule_program *self, const scratch *s, int done, i
                                           n - done, self->patience, hear, &a, answered);
   if (*answered > 0) self->ends = 0;
   if (talk == FLV_TALK_DONE) return FLV_OK;
-  const char *open = s->list.text + s->text[done + *answered];
+  const char *open = done + *answered < n ? s->list.text + s->text[done + *answered] : "";
+  if (talk != FLV_TALK_REFUSED) show_rest(&self->program, a.refused, sizeof a.refused);
   if (talk != FLV_TALK_ENDED) return say_useless(self, talk, open, &a, err);
   flv_program_end end;
   const bool by_itself = flv_coprocess_stop(&self->program, grace, &end);
   if (self->ends++ < self->restarts) return FLV_OK;
   self->ends = 0;
-  return say_ended(self, by_itself, &end, open, err);
+  return say_ended(self, by_itself, &end, open, &a, err);
 }
 
 static flv_status ask(void *data, void *own, int n, const flv_scored *x, double *p,
@@ -187,6 +216,11 @@ static flv_status ask(void *data, void *own, int n, const flv_scored *x, double 
   return status;
 }
 
+static void watch(void *data, const volatile int *stop) {
+  molecule_program *self = data;
+  self->program.stop = stop;
+}
+
 // ---- making one ----
 
 static void molecule_program_free(void *data) {
@@ -200,7 +234,7 @@ static flv_status fill(molecule_program *self, const molecule_program_cfg *cfg, 
   memcpy(self->command, cfg->command, sizeof self->command);
   self->patience = cfg->timeout_s;
   self->restarts = cfg->restarts;
-  if (!self->command[0])
+  if (!self->command[strspn(self->command, " \t")])
     return flv_fail(err, FLV_EINVAL, "reward.command: a program that answers SMILES is needed");
   return FLV_OK;
 }
@@ -224,7 +258,8 @@ static flv_status molecule_program_create(flv_reward *reward, const void *values
                             .norm = cfg->norm,
                             .scratch_new = scratch_new,
                             .scratch_free = scratch_free,
-                            .score = ask};
+                            .score = ask,
+                            .watch = watch};
   return flv_molecule_scores_reward(reward, &rule, cfg->exponent, err);
 }
 

@@ -220,6 +220,11 @@ static flv_status molecule_scores_bind(const flv_reward *reward, const flv_env *
   return FLV_OK;
 }
 
+static void molecule_scores_watch(const flv_reward *reward, const volatile int *stop) {
+  const molecule_scores *self = reward->self;
+  self->rule.watch(self->rule.self, stop);
+}
+
 static void molecule_scores_free(void *data) {
   molecule_scores *self = data;
   drop_idle(self);
@@ -252,6 +257,7 @@ flv_status flv_molecule_scores_reward(flv_reward *reward, const flv_scoring *rul
                          .scale = rule->norm,
                          .log_reward = molecule_scores_log_reward,
                          .bind = molecule_scores_bind,
+                         .watch = rule->watch ? molecule_scores_watch : NULL,
                          .free_self = molecule_scores_free};
   return FLV_OK;
 }

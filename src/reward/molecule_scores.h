@@ -33,6 +33,8 @@ typedef struct flv_scoring {
   // p of n different molecules. Called by several threads, each with scratch of its own.
   flv_status (*score)(void *self, void *scratch, int n, const flv_scored *x, double *p,
                       flv_error *err);
+  // Where it may have to wait (flv_reward.watch); else NULL.
+  void (*watch)(void *self, const volatile int *stop);
 } flv_scoring;
 
 // Makes *reward by the rule, which is copied; the reward then owns the rule's self. On failure that

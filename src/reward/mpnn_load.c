@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/config_values.h"
 #include "base/memory.h"
 #include "io/safetensors.h"
 #include "nn/blas.h"
@@ -67,17 +68,30 @@ static void shape_text(int n_dims, const int64_t *dim, char *text, size_t room) 
   snprintf(text + used, room - used, "]");
 }
 
+// One that has no place; it may be the misspelt name of one that is missing.
+static flv_status fail_unknown(const source *s, const char *name, const bool *found,
+                               flv_error *err) {
+  const char *missing[N_TENSORS];
+  int n = 0;
+  for (int id = 0; id < N_TENSORS; id++)
+    if (!found[id]) missing[n++] = wanted[id].name;
+  const int k = flv_nearest_name(name, n, missing);
+  return flv_fail(err, FLV_EINVAL, "%s: tensor '%.95s' is not expected%s%s%s", s->path, name,
+                  k >= 0 ? "; did you mean '" : "", k >= 0 ? missing[k] : "", k >= 0 ? "'?" : "");
+}
+
 // The place of every tensor in the file; lin1 and lin2 are another head's.
 static flv_status find_tensors(source *s, flv_error *err) {
   bool found[N_TENSORS] = {false};
-  const char *name;
+  const char *name, *unknown = NULL;
   flv_tensor tensor;
   for (int i = 0; flv_weights_tensor(s->file, i, &name, &tensor); i++) {
     int id = 0;
     while (id < N_TENSORS && strcmp(name, wanted[id].name) != 0) id++;
     if (id == N_TENSORS) {
-      if (strncmp(name, "lin1.", 5) == 0 || strncmp(name, "lin2.", 5) == 0) continue;
-      return flv_fail(err, FLV_EINVAL, "%s: tensor '%.95s' is not expected", s->path, name);
+      if (!unknown && strncmp(name, "lin1.", 5) != 0 && strncmp(name, "lin2.", 5) != 0)
+        unknown = name;
+      continue;
     }
     if (found[id])
       return flv_fail(err, FLV_EINVAL, "%s: tensor '%s' is there twice", s->path, name);
@@ -87,6 +101,7 @@ static flv_status find_tensors(source *s, flv_error *err) {
     found[id] = true;
     s->tensor[id] = tensor;
   }
+  if (unknown) return fail_unknown(s, unknown, found, err);
   for (int id = 0; id < N_TENSORS; id++)
     if (!found[id])
       return flv_fail(err, FLV_EINVAL, "%s: tensor '%s' is missing", s->path, wanted[id].name);

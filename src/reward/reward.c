@@ -94,6 +94,10 @@ flv_status flv_reward_log(const flv_reward *reward, const flv_env *env, int n, c
   return FLV_OK;
 }
 
+void flv_reward_watch(const flv_reward *reward, const volatile int *stop) {
+  if (reward->watch) reward->watch(reward, stop);
+}
+
 double flv_reward_log_z(const flv_reward *reward, const flv_env *env) {
   return reward->log_z ? reward->log_z(reward, env) : (double)NAN;
 }

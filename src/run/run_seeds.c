@@ -182,7 +182,7 @@ static bool stopped(const crew *c) {
 static flv_status train_slice(flv_session *s, const crew *c, flv_error *err) {
   const double begun = flv_clock();
   while (!flv_session_done(s)) {
-    if (stopped(c)) return flv_session_stop(s, c->path, err);
+    if (stopped(c)) return flv_session_stop(s, err);
     FLV_TRY(flv_session_step(s, err));
     if (flv_clock() - begun > slice) break;
   }
@@ -256,6 +256,7 @@ static flv_status make_trainer(crew *c, const flv_config *cfg, int k, flv_error 
 
 static flv_status make_problem(crew *c, const flv_config *cfg, flv_error *err) {
   if (!(c->reward = flv_reward_new(cfg, err))) return err->status;
+  flv_reward_watch(c->reward, c->options->stop);
   return (c->env = flv_env_new(cfg, &c->reward->shape, err)) ? FLV_OK : err->status;
 }
 
@@ -279,7 +280,8 @@ static flv_status set_up(crew *c, const flv_config *cfg, const int64_t *seeds, f
   c->over = c->taken + n;
   for (int k = 0; k < n; k++) {
     c->member[k] = (member){c, k};
-    c->session[k] = (flv_session){.dir = {.lock = -1}, .show = hear, .user = &c->member[k]};
+    c->session[k] =
+        (flv_session){.dir = {.lock = -1}, .run = c->path, .show = hear, .user = &c->member[k]};
     c->seeds->run[k].seed = seeds[k];
     FLV_TRY(flv_seeds_path(c->seeds->run[k].dir, c->path, seeds[k], err));
   }

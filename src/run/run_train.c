@@ -7,7 +7,7 @@
 
 static flv_status loop(flv_session *s, const volatile int *stop, flv_error *err) {
   while (!flv_session_done(s)) {
-    if (stop && *stop) return flv_session_stop(s, s->dir.path, err);
+    if (stop && *stop) return flv_session_stop(s, err);
     FLV_TRY(flv_session_step(s, err));
   }
   return flv_session_end(s, err);
@@ -17,6 +17,7 @@ static flv_status train(flv_session *s, const flv_config *cfg, const flv_run_opt
                         flv_error *err) {
   s->trainer = flv_trainer_new(cfg, NULL, NULL, o->threads, err);
   if (!s->trainer) return err ? err->status : FLV_EINVAL;
+  flv_reward_watch(flv_trainer_reward(s->trainer), o->stop);
   FLV_TRY(o->resume ? flv_run_dir_resume(&s->dir, o->resume, s->trainer, &s->tally, err)
                     : flv_run_dir_create(&s->dir, o->out, cfg, s->trainer, err));
   FLV_TRY(flv_session_begin(s, err));
@@ -30,7 +31,10 @@ flv_status flv_run_train(const flv_config *cfg, const flv_run_options *options, 
     return flv_fail(err, FLV_EINVAL, "give either --out or --resume");
   flv_config *saved = NULL;
   if (options->resume && !(saved = flv_run_dir_config(options->resume, err))) return err->status;
-  flv_session s = {.show = options->progress, .user = options->user, .dir = {.lock = -1}};
+  flv_session s = {.show = options->progress,
+                   .user = options->user,
+                   .run = options->resume ? options->resume : options->out,
+                   .dir = {.lock = -1}};
   const flv_status status = train(&s, saved ? saved : cfg, options, err);
   flv_session_close(&s);
   flv_config_free(saved);

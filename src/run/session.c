@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "learn/trainer_impl.h"
 #include "run/best.h"
 
 double flv_session_rate(double before, int64_t trajectories, int64_t *shown, double *at) {
@@ -98,9 +99,33 @@ static flv_status step(flv_session *s, flv_error *err) {
   return FLV_OK;
 }
 
+static flv_status say_stopped(const flv_session *s, flv_error *err) {
+  return flv_fail(err, FLV_ESTOPPED, "stopped at iteration %lld of %lld; go on with --resume %s",
+                  (long long)s->checkpointed, (long long)s->progress.iterations, s->run);
+}
+
+// A reward gave up because it was asked to. An iteration without its evaluation is none to go on
+// from: then the checkpoint before it, or the latest there is.
+static flv_status stopped(flv_session *s, int64_t before, flv_error *err) {
+  if (flv_trainer_iteration(s->trainer) == before && flv_trainer_repeatable(s->trainer))
+    FLV_TRY(checkpoint(s, err));
+  return say_stopped(s, err);
+}
+
+// Evaluation may be long where the reward has to wait: what comes before it is kept.
+static flv_status keep_before(flv_session *s, int64_t before, flv_error *err) {
+  const bool evaluates = (before + 1) % s->eval_every == 0 || before + 1 == s->progress.iterations;
+  if (!evaluates || !flv_trainer_reward(s->trainer)->watch || before == s->checkpointed)
+    return FLV_OK;
+  return checkpoint(s, err);
+}
+
 flv_status flv_session_step(flv_session *session, flv_error *err) {
   flv_session *s = session;
+  const int64_t before = flv_trainer_iteration(s->trainer);
+  FLV_TRY(keep_before(s, before, err));
   const flv_status status = step(s, err);
+  if (status == FLV_ESTOPPED) return stopped(s, before, err);
   if (status != FLV_OK) {
     add_kept(s, err);
     return status;
@@ -109,10 +134,9 @@ flv_status flv_session_step(flv_session *session, flv_error *err) {
   return done % s->checkpoint_every == 0 || flv_session_done(s) ? checkpoint(s, err) : FLV_OK;
 }
 
-flv_status flv_session_stop(flv_session *session, const char *dir, flv_error *err) {
+flv_status flv_session_stop(flv_session *session, flv_error *err) {
   FLV_TRY(checkpoint(session, err));
-  return flv_fail(err, FLV_ESTOPPED, "stopped at iteration %lld of %lld; go on with --resume %s",
-                  (long long)session->checkpointed, (long long)session->progress.iterations, dir);
+  return say_stopped(session, err);
 }
 
 flv_status flv_session_end(flv_session *session, flv_error *err) {

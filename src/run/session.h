@@ -9,6 +9,7 @@
 
 typedef struct flv_session {
   flv_run_dir dir;
+  const char *run; // what --resume goes on with: the directory, or that of all seeds
   flv_trainer *trainer;
   flv_tally tally;
   flv_archive archive;
@@ -27,11 +28,13 @@ flv_status flv_session_begin(flv_session *session, flv_error *err);
 
 bool flv_session_done(const flv_session *session);
 
-// One iteration, and what is due after it. When it fails the latest checkpoint stays.
+// One iteration, and what is due after it. When it fails the latest checkpoint stays. FLV_ESTOPPED
+// where the reward was told to give up (flv_reward.watch): with a checkpoint of the iteration
+// before if that can be gone on from, saying how.
 flv_status flv_session_step(flv_session *session, flv_error *err);
 
-// Writes a checkpoint and returns FLV_ESTOPPED, saying how to go on with the run in `dir`.
-flv_status flv_session_stop(flv_session *session, const char *dir, flv_error *err);
+// Writes a checkpoint and returns FLV_ESTOPPED, saying how to go on.
+flv_status flv_session_stop(flv_session *session, flv_error *err);
 
 // After the last iteration: the best of the archive, and the last progress. Evaluates a run that
 // had nothing left to train.

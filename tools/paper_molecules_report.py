@@ -26,6 +26,7 @@ set xlabel "reward exponent"
 set xtics (4, 8, 10, 16)
 set xrange [3:17]
 set grid
+set yrange [-0.6:1]
 set xzeroaxis lc "gray" lw 2
 array name[3] = ["8 blocks, exact", "all, exact", "as the released code"]
 do for [k=1:3] {

@@ -64,7 +64,8 @@ def result(run):
     large = [pair[:2] for pair in pairs if pair[2] == 8]
     legacy = [(float(row['log_r']), float(row['log_p_legacy'])) for row in given if row['log_p_legacy']]
     best = 8 * math.exp(float(last['best_log_r']) / float(exponent))  # of the reward without its exponent
-    values = [config, exponent, rate, seed, last['iteration'], f"{float(rows_of(run / 'timing.csv')[-1]['seconds']):.0f}",
+    seconds = float(rows_of(run / 'timing.csv')[-1]['seconds'])
+    values = [config, exponent, rate, seed, last['iteration'], f'{seconds:.0f}',
               *(f'{pearson(part):.4f}' for part in ([pair[:2] for pair in pairs], large, legacy)),
               len(pairs), len(large), len(legacy), f"{float(last['log_z']):.2f}", last['objects'], last['above'],
               last['modes'], f'{best:.2f}', f"{float(last['reward_50']):.2f}"]
@@ -88,11 +89,6 @@ def collect(runs):
     return rows
 
 
-def spread(values, digits):
-    low, high = min(values), max(values)
-    return f'{low:.{digits}f}' if len(values) == 1 else f'{low:.{digits}f} to {high:.{digits}f}'
-
-
 def table(rows, head, cells):
     lines = ['| ' + ' | '.join(head) + ' |', '|' + '---|' * len(head)]
     return '\n'.join(lines + ['| ' + ' | '.join(cells(row)) + ' |' for row in rows])
@@ -104,8 +100,8 @@ def fixed(row, *keys):
 
 def correlations(rows):
     order = sorted(rows, key=lambda row: (FIGURE.index(row['config']), float(row['rate']), float(row['exponent'])))
-    return table(order, ['objective', 'exponent', 'learning rate', '8 blocks, exact', 'all, exact', 'released code', 'log Z',
-                         'seconds'],
+    return table(order, ['objective', 'exponent', 'learning rate', '8 blocks, exact', 'all, exact', 'released code',
+                         'log Z', 'seconds'],
                  lambda row: [label(row['config']), row['exponent'], row['rate'],
                               *fixed(row, 'exact_of_8', 'exact', 'legacy'), row['log_z'], row['seconds']])
 
@@ -146,7 +142,6 @@ def main():
     text = head.replace('@ITERATIONS@', f'{longest:,}').replace('@TRAJECTORIES@', f'{4 * longest:,}')
     text = text.replace('@CORRELATIONS@', correlations(of_figure))
     text = text.replace('@DIVERSITY@', diversity([row for row in rows if int(row['iterations']) == longest]))
-    text = text.replace('@SECONDS@', spread([int(row['seconds']) for row in rows], 0))
     (DOCS / 'molecules.md').write_text(text, encoding='utf-8')
     print(DOCS / 'molecules.md')
 

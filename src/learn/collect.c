@@ -38,8 +38,8 @@ static flv_status check_stepwise(const flv_collector *c, const flv_trainer *t, f
   const flv_explore explore = flv_explore_at(flv_config_values(t->cfg, "exploration"), 0, 1);
   if (explore.early_stop > 0.0)
     return flv_fail(err, FLV_EINVAL,
-                    "exploration.early_stop: it is of whole trajectories, of which "
-                    "collect: steps makes none");
+                    "exploration.early_stop: it is of whole trajectories, of which collect: steps "
+                    "makes none");
   if (t->backward.rule == FLV_BACKWARD_PESSIMISTIC)
     return flv_fail(err, FLV_EINVAL,
                     "backward: pessimistic learns from fresh trajectories, of "
@@ -128,6 +128,7 @@ static flv_status step_on(flv_trainer *t, int threads, flv_error *err) {
   return take_step(t, &explore, threads, err);
 }
 
+// An empty batch to train on: other uses of it, such as evaluation, mask as usual.
 static void begin(flv_trainer *t) {
   flv_batch_clear(&t->batch);
   t->batch.unmasked = t->policy.unmasked;
